@@ -1,18 +1,24 @@
-"""What the receiver refuses, in its order, and that nothing secret is left behind."""
+"""What the receiver refuses, in its order, and to whom; nothing secret is left behind."""
 
 import asyncio
 import json
+import signal
 import tracemalloc
 from collections.abc import AsyncIterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from pydantic import SecretStr
 
 from services.callback import receipts as module
 from services.callback import routes
-from shared.jobs.ids import external_id
-from shared.jobs.tokens import callback_url
-from tests.services.callback.conftest import SECRET, Vendor
+from services.callback.settings import CallbackSettings
+from shared.http.client import http_client
+from shared.jobs.ids import external_id, new_job_id
+from shared.jobs.tokens import callback_url, operator_key
+from tests.fixtures.processes import free_port, running
+from tests.services.callback.conftest import SECRET, Vendor, receiving
 
 JSON = {"Content-Type": "application/json"}
 
@@ -141,3 +147,78 @@ async def test_no_file_contains_a_token(offline: Vendor) -> None:
     assert b"rejected" in written
     assert offline.address().rpartition("=")[2].encode() not in written
     assert SECRET.encode() not in written
+
+
+KEY = {"Authorization": f"Bearer {operator_key(SECRET)}"}
+OPERATORS = ["/callbacks", "/metrics", "/docs", "/openapi.json", "/redoc", "/callbacks/", "/no"]
+
+
+async def test_guarded_receiver_shows_receipts_only_to_the_operator(
+    tmp_path: Path,
+) -> None:
+    async with receiving(tmp_path, callback_guarded=True) as vendor:
+        http = vendor.http
+        for path in OPERATORS:
+            refused = await http.get(path)
+            with_secret = await http.get(path, headers={"Authorization": f"Bearer {SECRET}"})
+            assert refused.status_code == with_secret.status_code == 401, path
+            assert refused.headers["www-authenticate"] == "Bearer"
+            assert refused.headers["content-type"] == "application/problem+json"
+            assert refused.json()["code"] == "not_authorized"
+            assert (await http.get(path, headers=KEY)).status_code != 401
+        vendor.record()
+        assert (await vendor.send("processing")).status_code == 200
+        assert (await http.post(vendor.address(secret="x" * 40), json={})).status_code == 404
+        assert (await http.get("/healthz")).status_code == 200
+        assert (await http.get("/readyz")).status_code == 503
+
+
+async def test_unguarded_receiver_shows_everything(offline: Vendor) -> None:
+    for path in ("/callbacks?job_id=x", "/metrics", "/docs", "/openapi.json"):
+        assert (await offline.http.get(path)).status_code == 200
+    assert (await offline.http.get("/no")).status_code == 404
+
+
+def test_exposed_receiver_is_guarded_by_default() -> None:
+    for given, guarded in (
+        ({}, False),
+        ({"listen_host": "localhost"}, False),
+        ({"listen_host": "::1"}, False),
+        ({"listen_host": "0.0.0.0"}, True),
+        ({"listen_host": "192.168.1.5"}, True),
+        ({"listen_host": "receiver.example"}, True),
+        ({"listen_host": "0.0.0.0", "callback_guarded": "off"}, False),
+        ({"callback_guarded": "on"}, True),
+        ({"callback_url": "https://hooks.example"}, True),
+        ({"callback_url": "http://[::1]:8001"}, False),
+    ):
+        settings = CallbackSettings.model_validate({"callback_secret": SecretStr(SECRET), **given})
+        assert settings.callback_guarded is guarded
+
+
+async def test_receiver_works_without_temporal_and_logs_no_token(tmp_path: Path) -> None:
+    environment = {
+        "DATA_DIR": str(tmp_path),
+        "CALLBACK_SECRET": SECRET,
+        "TEMPORAL_ADDRESS": f"127.0.0.1:{free_port()}",
+        "LOG_LEVEL": "DEBUG",
+        "LOG_FORMAT": "json",
+    }
+    async with (
+        running("services.callback", "CALLBACK_PORT", environment=environment) as service,
+        http_client(service.base) as http,
+    ):
+        vendor = Vendor(http, new_job_id(), tmp_path)
+        vendor.record()
+        assert (await vendor.send("processing")).status_code == 200
+        away = await vendor.send("succeed")
+        assert (away.status_code, away.headers["retry-after"]) == (503, "1")
+        assert (await http.post(vendor.address(secret="x" * 20), json={})).status_code == 404
+        assert 'fate="rejected"' in (await http.get("/metrics")).text
+        status, output = await service.terminated()
+
+    # uvicorn ends well, then lets the signal have its default effect.
+    assert status in (0, -signal.SIGTERM)
+    assert vendor.job_id in output
+    assert "token" not in output
+    assert vendor.address().rpartition("=")[2] not in output

@@ -1,4 +1,4 @@
-"""A namespace that was not prepared: what is added to it, and what `make namespace` hears."""
+"""The semaphore's process: its settings, and its namespace."""
 
 import asyncio
 import json
@@ -19,8 +19,10 @@ from services.semaphore.namespace import (
     register_search_attributes,
     semaphore_stack,
 )
+from services.semaphore.settings import SemaphoreProcessSettings
 from shared.result_line import AWAY
-from shared.semaphore.state import MEMO_STACK
+from shared.semaphore.state import MEMO_STACK, SemaphoreRules
+from shared.settings.common import load
 from shared.temporal.namespace import OURS
 from tests.fixtures.eventually import eventually
 from tests.fixtures.processes import free_port
@@ -142,3 +144,29 @@ async def test_missing_attributes_are_added_once(temporal_address: str) -> None:
     for _ in range(2):
         await register_search_attributes(client)
         assert await known(client) == OURS
+
+
+def test_every_mistake_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = {
+        "SEMAPHORE_HTTP_PORT": "0",
+        "SEMAPHORE_MAX_HISTORY": "3",
+        "SEMAPHORE_CAPACITY": "0",
+        "STACK": "My Stack",
+        "STALL_SECONDS": "0",
+        "LOG_FORMAT": "xml",
+    }
+    for name, value in wrong.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        load(SemaphoreProcessSettings)
+    line = capsys.readouterr().err
+    assert all(f"{name}: " in line for name in wrong)
+
+
+def test_rules_are_those_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEMAPHORE_MAX_HISTORY", "30")
+    assert load(SemaphoreProcessSettings).rules() == SemaphoreRules(
+        max_history=30, beat_seconds=1.4
+    )

@@ -1,10 +1,14 @@
-"""Permits, one event after the other: a run waits, holds or drains, and is never two of these."""
+"""Permits, one event after the other: a run waits, holds or drains, and is never two of these. They
+fit into one payload, however many wait and hold."""
 
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
+from temporalio.contrib.pydantic import pydantic_data_converter
 
-from shared.semaphore.messages import Closed, SlotRequest
+from shared.jobs.ids import new_job_id
+from shared.semaphore.messages import CAPACITY, Closed, Holder, SemaphoreSettings, SlotRequest
 from shared.semaphore.state import AGEING_SECONDS, NEAR, Ended, Permits, SemaphoreState
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -59,3 +63,40 @@ def test_request_with_an_impossible_time_is_dropped() -> None:
     for now in (START - NEAR - timedelta(days=1), START + NEAR + timedelta(days=1)):
         assert made.request(request(0), now)
         assert not made.knows("run-0")
+
+
+MOST = 2 * 1024 * 1024
+WIDEST = 1000
+
+
+def wide(number: int) -> SlotRequest:
+    at = START + timedelta(microseconds=number * 7_368_787)
+    return SlotRequest(job_id=new_job_id(), run_id=str(uuid4()), priority=5, requested_at=at)
+
+
+def holder(number: int) -> Holder:
+    return Holder(
+        request=wide(number),
+        token=1_800_000_000_000 + number,
+        since=START,
+        drain=Closed.TERMINATED,
+        drains_since=START,
+    )
+
+
+def full() -> SemaphoreState:
+    return SemaphoreState(
+        settings=SemaphoreSettings(limit=WIDEST),
+        next_token=1_900_000_000_000,
+        holders=tuple(holder(number) for number in range(WIDEST)),
+        waiting=tuple(wide(number) for number in range(CAPACITY)),
+    )
+
+
+@pytest.mark.parametrize("state", [full(), SemaphoreState()])
+async def test_largest_state_leaves_a_fifth_of_the_payload_free(
+    state: SemaphoreState,
+) -> None:
+    [payload] = await pydantic_data_converter.encode([state])
+    assert payload.ByteSize() < MOST * 0.8
+    assert await pydantic_data_converter.decode([payload], [SemaphoreState]) == [state]

@@ -1,4 +1,4 @@
-"""PIPELINES: which pipelines there are beside genvideo."""
+"""Settings that several services have, and PIPELINES: which there are beside genvideo."""
 
 import re
 
@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from examples.speech.definition import SPEECH
 from shared.jobs.genvideo import GENVIDEO
+from shared.settings.common import CommonSettings
 from shared.settings.pipelines import PipelineSettings
 
 SPEECH_PATH = "examples.speech.definition:SPEECH"
@@ -32,3 +33,8 @@ def test_genvideo_is_built_in_and_others_have_import_paths() -> None:
 def test_wrong_pipeline_is_named(paths: str, why: str) -> None:
     with pytest.raises(ValidationError, match=re.escape(why)):
         PipelineSettings(pipelines=paths)
+
+
+def test_empty_variable_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOG_LEVEL", "")
+    assert CommonSettings().log_level == "INFO"

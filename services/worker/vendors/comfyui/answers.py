@@ -154,7 +154,9 @@ def refusal(response: httpx.Response, *, output: str = "") -> VendorError:
 def reason_of(body: Json, output: str) -> str:
     """Return the first mistake of a node that keeps this output from being made, or the answer's
     own reason."""
-    for node_id, node in sorted(node_errors(body), key=lambda it: not _touches(*it, output)):
+    errors = node_errors(body)
+    ours = [each for each in errors if _touches(*each, output)]
+    for node_id, node in (*ours, *errors):
         for mistake in filter(None, map(_object, _list(node.get("errors")))):
             return f"node {node_id} ({as_text(node.get('class_type'))}): {_words(mistake)}"
     error = body.get("error")

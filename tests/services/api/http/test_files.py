@@ -1,4 +1,4 @@
-"""The stored results of a job, of a folder and of a bucket."""
+"""The stored results of a job, of a folder and of a bucket; the page's own files, and no others."""
 
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
@@ -119,3 +119,24 @@ async def test_unreachable_store_is_reported(new_lonely: NewApi, by_hand: None) 
             assert answer.headers["retry-after"] == "1"
         ready = await api.http.get("/readyz")
         assert "store: the store does not answer" in ready.json()["detail"]
+
+
+async def test_only_the_files_of_the_page_are_served(lonely: Api) -> None:
+    parts = ["app.js", "lib/dom.js", "app.css", "icon.svg", "texts.json", "errors.json"]
+    for name in parts:
+        answer = await lonely.http.get(f"/dashboard/{name}")
+        assert answer.status_code == 200, name
+        assert "script-src 'self'" in answer.headers["content-security-policy"]
+    outside = ["..%2Fhttp%2Fpage.py", "..%2F..%2F..%2Fshared%2Ftexts%2Fpage.json"]
+    others = [*outside, "index.html", "none.js", ".js", "a%00.js"]
+    for name in (*others, "lib", "lib/"):
+        assert (await lonely.http.get(f"/dashboard/{name}")).status_code == 404, name
+
+
+async def test_wrong_range_is_a_problem_for_every_file(lonely: Api) -> None:
+    for url in ("/", "/dashboard/app.js", "/docs/swagger-ui.css"):
+        answer = await lonely.http.get(url, headers={"Range": f"bytes={10**9}-"})
+        assert (answer.status_code, answer.json()["code"]) == (416, "range_not_satisfiable")
+        assert answer.headers["content-type"] == "application/problem+json"
+        part = await lonely.http.get(url, headers={"Range": "bytes=0-1"})
+        assert part.status_code == 206
