@@ -33,7 +33,12 @@ WORDS = {
     State.FAILED: "failed",
     State.CANCELLED: "failed",
 }
-TOLD = {State.RUNNING: "processing", State.SUCCEEDED: "succeed"}
+TOLD = {
+    State.RUNNING: "processing",
+    State.SUCCEEDED: "succeed",
+    State.FAILED: "failed",
+    State.CANCELLED: "failed",
+}
 SECONDS_A_CHARACTER = 0.06
 RATE = 8000
 
@@ -62,12 +67,7 @@ def create_app(settings: SpeechMockSettings) -> FastAPI:
         mock.files.put(name, tone(generation.prompt), "audio/wav", generation)
         return name
 
-    def announce(generation: Generation) -> None:
-        if generation.state is not State.QUEUED and not generation.vanished:
-            mock.sender.announce(generation, TOLD.get(generation.state, "failed"))
-
     mock.runner.make = make
-    mock.runner.listen(announce)
     mock.sender.wording = WORDING
     app = build_app(mock, title="Mock speech service", routers=(router,))
     app.state.hosts = called(settings.mock_callback_hosts)
@@ -108,6 +108,7 @@ def _task_body(generation: Generation) -> Body:
 
 
 WORDING = Wording(
+    words=TOLD,
     describe=_task_body,
     rename=lambda body, vendor_id, ours: {**body, "id": vendor_id, "reference": ours},
     contradict=lambda body: {**body, "state": "done" if body["state"] == "failed" else "failed"},
@@ -129,13 +130,8 @@ async def order_speech(request: Request, mock: TheMock, wanted: Order) -> Respon
         prompt=wanted.text,
     )
     generation.callback_url = url
-
-    def in_use(generation: Generation) -> Response | None:
-        if mock.ledger.by_external(generation.external_id or "") is None:
-            return None
-        return refuse(409, "in_use", "the reference is in use", {})
-
-    return await submit(mock, generation, reply=_accepted, admission=in_use)
+    in_use = refuse(409, "in_use", "the reference is in use", {})
+    return await submit(mock, generation, reply=_accepted, duplicate=in_use)
 
 
 @router.get("/files/{name}", response_class=Response, responses=documented(404, 416))

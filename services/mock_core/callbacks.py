@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -15,16 +15,17 @@ from services.mock_core.client import SECONDS, http_client
 from services.mock_core.clock import Clock
 from services.mock_core.faults.kinds import Hit, Where
 from services.mock_core.faults.plan import FaultPlan
-from services.mock_core.ledger import DeliveryAttempt, Generation, Ledger
+from services.mock_core.ledger import DeliveryAttempt, Generation, Ledger, State
 
 Body = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Wording:
-    """A vendor's form of a callback: the body for a generation, the same body for another task, and
-    the body with the opposite end."""
+    """A vendor's form of a callback: its words for the states, the body for a generation, the same
+    body for another task, and the body with the opposite end."""
 
+    words: Mapping[State, str]
     describe: Callable[[Generation], Body]
     rename: Callable[[Body, str, str | None], Body]
     contradict: Callable[[Body], Body]
@@ -59,7 +60,7 @@ class CallbackSender:
     def __init__(
         self, plan: FaultPlan, clock: Clock, *, ledger: Ledger, count: Callable[[str], None]
     ) -> None:
-        self.wording = Wording(lambda _: {}, lambda body, *_: body, lambda body: body)
+        self.wording = Wording({}, lambda _: {}, lambda body, *_: body, lambda body: body)
         # Called after every attempt, with its answer.
         self.attempted: Callable[[Generation], None] = lambda _: None
         self._plan = plan
@@ -90,13 +91,15 @@ class CallbackSender:
     def pending(self) -> int:
         return len(self._tasks) + len(self._held)
 
-    def announce(self, generation: Generation, status: str) -> None:
+    def announce(self, generation: Generation) -> None:
         """Send the callback of this change of state, as the fault plan allows.
 
         Return at once, so that callbacks queue up in the order of the changes.
         """
-        if generation.callback_url is None:
+        is_new = generation.state is State.QUEUED
+        if generation.callback_url is None or generation.vanished or is_new:
             return
+        status = self.wording.words[generation.state]
         hits = self._plan.hits(Where.CALLBACK, generation, status=status)
         delivery = Delivery(generation, generation.callback_url, status)
         self._write(delivery, hits)

@@ -98,8 +98,6 @@ def _lost(how: str, shape: Shape) -> Response:
 
 
 Reply = Callable[[Generation], Response]
-# The service's own refusal of a generation, or None.
-Admission = Callable[[Generation], Response | None]
 
 
 async def submit(
@@ -107,15 +105,18 @@ async def submit(
     generation: Generation,
     *,
     reply: Reply,
-    admission: Admission = lambda _: None,
+    duplicate: Response | None = None,
     shape: Shape | None = None,
 ) -> Response:
-    """Accept a generation unless a fault or `admission` refuses it; the reply may get lost."""
+    """Accept a generation unless a fault refuses it; the reply may get lost.
+
+    `duplicate` is the reply to an external id that is in use; without it, it is accepted again.
+    """
     shape = shape or mock.refusal
     hits = mock.plan.hits(Where.SUBMIT, generation)
     instead = await disturb_request(hits, mock.clock, shape=shape)
-    if instead is None:
-        instead = admission(generation)
+    if instead is None and mock.ledger.by_external(generation.external_id or ""):
+        instead = duplicate
     if instead is not None:
         return instead
     # No await up to here unless it is accepted late: of two submits of one id the later one sees
@@ -124,7 +125,7 @@ async def submit(
     if late is None:
         mock.runner.accept(generation)
     else:
-        # Admission is not checked again.
+        # Duplicates are not looked for again.
         accepting = mock.runner.accept_later(generation, late["seconds"])
         if late["how"] == "held":
             await asyncio.wait({accepting})

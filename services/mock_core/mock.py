@@ -93,6 +93,7 @@ class Mock:
             self.disk.restore(self.ledger, self.jobs)
             self.runner.listen(self.disk.note)
             self.sender.attempted = self.disk.note
+        self.runner.listen(self.sender.announce)
 
     def forget_ids(self) -> int:
         """Forget what a vendor loses by a restart; return the number of lost generations."""

@@ -5,13 +5,12 @@ import time
 from fastapi import FastAPI
 
 from services.mock_core.app import MEBIBYTE, build_app
-from services.mock_core.ledger import Generation, State
 from services.mock_core.mock import Mock
 from services.mock_core.settings import called
 from services.mock_kling import native
 from services.mock_kling.routes import refuse, router
 from services.mock_kling.settings import KlingConfig, KlingSettings, config_of
-from services.mock_kling.tasks import WORDING, WORDS, units
+from services.mock_kling.tasks import WORDING, units
 from services.mock_kling.video import VideoMaker
 from shared.http.bodies import Limit
 
@@ -21,14 +20,8 @@ def create_app(settings: KlingSettings) -> FastAPI:
     mock = Mock("video", settings, config=config, refusal=refuse, calls_back=True)
     maker = VideoMaker(mock.files, hosts=called(settings.mock_picture_hosts))
     mock.runner.make = maker.make
-
-    def announce(generation: Generation) -> None:
-        if generation.state is not State.QUEUED and not generation.vanished:
-            mock.sender.announce(generation, WORDS[generation.state])
-
     mock.sender.wording = WORDING
     mock.ledger.price = units
-    mock.runner.listen(announce)
     app = build_app(
         mock,
         title="Mock video service",

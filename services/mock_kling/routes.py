@@ -182,11 +182,6 @@ async def order(
         raise refused(BAD_MEMBER, "the callback_url's host is not in MOCK_CALLBACK_HOSTS")
     wanted = requested(request, mock, id_=new_task_id(), external_id=external_id, prompt=prompt)
     wanted.callback_url, wanted.image_source, wanted.detail = callback_url, image, detail
-
-    def order_refusal(wanted: Generation) -> Response | None:
-        known = mock.ledger.by_external(wanted.external_id or "")
-        if known is None or config_of(mock).duplicates == "accept":
-            return None
-        return shape(None, DUPLICATE, "external_task_id is already in use", {})
-
-    return await submit(mock, wanted, reply=reply, admission=order_refusal, shape=shape)
+    taken = shape(None, DUPLICATE, "external_task_id is already in use", {})
+    duplicate = None if config_of(mock).duplicates == "accept" else taken
+    return await submit(mock, wanted, reply=reply, duplicate=duplicate, shape=shape)

@@ -89,6 +89,7 @@ def task_body(generation: Generation, view: View, base: str) -> dict[str, Any]:
 
 # The flat form of a callback.
 WORDING = Wording(
+    words=WORDS,
     describe=lambda it: task_body(it, truth(it), it.base_url),
     rename=lambda body, task_id, ours: {
         **body,
