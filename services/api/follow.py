@@ -158,6 +158,8 @@ class Follower:
         if execution.status is WorkflowExecutionStatus.RUNNING:
             if job is None:
                 self._feed.put((await first_record(self._temporal, execution)).job())
+                # It has no record, or not yet.
+                self._feed.damaged[execution.id] = None
         elif job is None or not (job.version > 0 and job.status.ended):
             self._closed.add(execution.id)
             self._due[execution.id] = None

@@ -9,7 +9,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from services.api.metrics import SUBMITTED
 from services.api.parts import Parts
-from services.api.repair import Repairer
+from services.api.repair import Repairer, is_fresh
 from services.api.slots import Slots
 from services.api.temporal import first_record
 from shared.errors import GenvideoError, QueueFull, TemporalUnavailable
@@ -154,8 +154,8 @@ class Jobs:
         if record is not None:
             return self._feed.put_record(record)
         known = self._feed.get(job_id)
-        if known is not None and known.version == 0 and not known.status.ended:
-            # It has no record yet.
+        is_open = known is not None and not known.status.ended
+        if known is not None and is_open and known.version == 0 and is_fresh(known.created_at):
             return known
         job = await self._repairer.recover(job_id)
         if job is None:

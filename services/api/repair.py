@@ -67,6 +67,11 @@ async def periodically(
         await asyncio.gather(task, return_exceptions=True)
 
 
+def is_fresh(start: datetime) -> bool:
+    """True if a job that started then may have no record yet."""
+    return (datetime.now(UTC) - start).total_seconds() < FRESH_SECONDS
+
+
 class Repairer:
     """Writes a job's record again, ends it, and removes it after RETENTION_DAYS."""
 
@@ -102,9 +107,8 @@ class Repairer:
             self._feed.forget({job_id})
             return None
         is_open = found.status == WorkflowExecutionStatus.RUNNING
-        age = (datetime.now(UTC) - found.start_time).total_seconds()
         had_one = known is not None and known.version > 0
-        if not is_open or had_one or age >= FRESH_SECONDS:
+        if not is_open or had_one or not is_fresh(found.start_time):
             record = await self._from_temporal(found, known)
             if record is not None:
                 await self._write(record, why="recovered")
