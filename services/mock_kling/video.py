@@ -5,6 +5,7 @@ import base64
 import binascii
 import io
 from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
 from hashlib import sha256
 
 import av
@@ -49,7 +50,8 @@ class VideoMaker:
         generation.source_sha256 = sha256(picture).hexdigest()
         generation.source_shows = shown(picture)
         loop = asyncio.get_running_loop()
-        body = await loop.run_in_executor(self._thread, make_video, picture)
+        seconds = int(generation.detail.get("duration", "5"))
+        body = await loop.run_in_executor(self._thread, make_video, picture, seconds)
         name = f"{generation.id}.mp4"
         self._files.put(name, body, "video/mp4", generation)
         return name
@@ -108,22 +110,21 @@ def check(picture: bytes) -> None:
         raise BadPicture("image ratio must be between 1:2.5 and 2.5:1")
 
 
-SECONDS = 2
-RATE = 6
+FRAMES = 12
 _LONGEST_SIDE = 640
 _MAX_PIXELS = 50_000_000
 
 
-def make_video(picture: bytes) -> bytes:
-    """Return an MP4 of about two seconds; raise GenerationError if the bytes are no picture."""
+def make_video(picture: bytes, seconds: int) -> bytes:
+    """Return an MP4 of that length; raise GenerationError if the bytes are no picture."""
     frame = av.VideoFrame.from_image(_opened(picture))  # type: ignore[no-untyped-call]
     out = io.BytesIO()
     with av.open(out, "w", format="mp4") as container:
         options = {"preset": "ultrafast", "crf": "23", "threads": "1"}
-        stream = container.add_stream("libx264", rate=RATE, options=options)
+        stream = container.add_stream("libx264", rate=Fraction(FRAMES, seconds), options=options)
         stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv420p"
         still = frame.reformat(format="yuv420p")
-        for number in range(SECONDS * RATE):
+        for number in range(FRAMES):
             still.pts = number
             container.mux(stream.encode(still))
         container.mux(stream.encode())

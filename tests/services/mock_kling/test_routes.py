@@ -10,15 +10,16 @@ from tests.services.mock_core.serving import Receiver, Service, kling, running
 from tests.services.mock_kling.client import TASK, end, submit
 
 
-async def test_submit_becomes_a_video_of_that_picture(video_mock: Service) -> None:
-    reply = await submit(video_mock)
+@pytest.mark.parametrize("seconds", [5, 10])
+async def test_submit_becomes_a_video_of_that_picture(video_mock: Service, seconds: int) -> None:
+    reply = await submit(video_mock, duration=str(seconds))
     assert reply.status_code == 202
     body = await end(video_mock)
     assert body["job_id"] == reply.json()["job_id"]
     assert (body["status"], body["percent"]) == ("succeed", 100)
     file = await video_mock.http.get(body["video_url"])
     assert file.headers["content-type"] == "video/mp4"
-    frame = _first_frame(file.content)
+    frame = _first_frame(file.content, seconds)
     source = (await video_mock.http.get(video_mock.picture_url)).content
     picture = Image.open(io.BytesIO(source)).convert("RGB")
     assert frame.size == picture.size
@@ -26,13 +27,13 @@ async def test_submit_becomes_a_video_of_that_picture(video_mock: Service) -> No
     assert max(difference.getpixel((0, 0))) < 12  # type: ignore[arg-type]
 
 
-def _first_frame(video: bytes) -> Image.Image:
+def _first_frame(video: bytes, seconds: int) -> Image.Image:
     with av.open(io.BytesIO(video), "r") as container:
         stream = container.streams.video[0]
         assert stream.codec_context.name == "h264"
         assert stream.duration is not None
         assert stream.time_base is not None
-        assert float(stream.duration * stream.time_base) == pytest.approx(2, abs=0.2)
+        assert float(stream.duration * stream.time_base) == pytest.approx(seconds, abs=0.2)
         image = next(container.decode(video=0)).to_image()  # type: ignore[no-untyped-call]
         assert isinstance(image, Image.Image)
         return image
