@@ -75,24 +75,27 @@ def all_ready(settings: Settings, units: list[Unit]) -> bool:
 
 
 def wait(settings: Settings, stack: Stack) -> None:
-    """Report each service as it becomes ready; give up, with reasons, after PATIENCE seconds."""
-    began = time.monotonic()
+    """Report each service as it becomes ready; give up, with reasons, if none has for PATIENCE
+    seconds."""
+    began = latest = time.monotonic()
     reported: set[str] = set()
     while True:
         units = stack.units()
         lacking = _missing(settings, units)
         for name in [each for each in expected(settings) if each not in {*lacking, *reported}]:
             reported.add(name)
-            say(f"  {paint('ready', 'good')}  {name:<13} {time.monotonic() - began:5.1f} s")
+            latest = time.monotonic()
+            say(f"  {paint('ready', 'good')}  {name:<13} {latest - began:5.1f} s")
         if not lacking:
             return
-        if time.monotonic() - began > PATIENCE:
+        if time.monotonic() - latest > PATIENCE:
             details = {
                 each.service: f"{each.state}, {each.detail}" for each in units if not each.ready
             }
             said = "; ".join(f"{name} ({details.get(name, 'not there')})" for name in lacking)
             raise StackError(
-                f"not ready after {PATIENCE:.0f} s: {said}; see make logs S={next(iter(lacking))}",
+                f"not ready after {time.monotonic() - began:.0f} s: {said};"
+                f" see make logs S={next(iter(lacking))}",
                 UNREACHABLE,
             )
         time.sleep(POLL_SECONDS)

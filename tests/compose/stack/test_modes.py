@@ -1,7 +1,9 @@
 """What `make ps`, `make urls` and the end of `make up` say of each part."""
 
 import asyncio
+import itertools
 import os
+import time
 
 import pytest
 
@@ -42,6 +44,17 @@ def test_each_service_is_reported_once(
     said = [line.split()[1] for line in capsys.readouterr().out.splitlines()]
     assert sorted(said) == sorted(NAMES)
     assert said[:2] == list(NAMES[:2])
+
+
+def test_slow_start_is_waited_for_as_long_as_services_become_ready(
+    settings: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow machine takes longer for all of them than one service may take."""
+    clock = itertools.count(step=modes.PATIENCE / 4)
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(modes, "POLL_SECONDS", 0)
+    units = [unit(name) for name in NAMES]
+    modes.wait(settings(), Listed(*(units[:count] for count in range(len(units) + 1))))
 
 
 def test_service_that_is_not_ready_is_named_with_the_reason(
