@@ -1,7 +1,7 @@
 """Registers the fixtures that several folders share; no test is judged by its wall-clock time.
 
 Most tests wait for something, so four processes share the machine (`make test`). A file's tests
-stay together, and so do all that start containers.
+stay together.
 """
 
 import gc
@@ -11,7 +11,7 @@ from collections.abc import Generator
 import pytest
 from hypothesis import settings
 from xdist.remote import Producer
-from xdist.scheduler import LoadScopeScheduling
+from xdist.scheduler import LoadFileScheduling
 from xdist.workermanage import WorkerController
 
 # What is said is compared in English, whatever the shell speaks.
@@ -32,11 +32,10 @@ pytest_plugins = [
 settings.register_profile("project", deadline=None)
 settings.load_profile("project")
 
-CONTAINERS = ("chaos/test_containers", "stack/test_containers")
 # What takes long comes before all else, so that nobody waits for it at the end; what starts whole
 # stacks of processes is not all begun at once.
 LONG = (
-    "containers",
+    "stack/test_containers",
     "stack/test_local",
     "chaos/test_chaos",
     "workflow",
@@ -62,20 +61,20 @@ def pytest_collection() -> Generator[None, object, object]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put those first that take longest."""
-    items.sort(key=lambda item: _place(_group(item.nodeid)))
+    items.sort(key=lambda item: _place(item.nodeid.removeprefix("tests/")))
 
 
-def _place(group: str) -> int:
-    return next((i for i, name in enumerate(LONG) if group.startswith(name)), len(LONG))
+def _place(test: str) -> int:
+    return next((i for i, name in enumerate(LONG) if test.startswith(name)), len(LONG))
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
     """Where tests run side by side; xdist 3.8 has the like, and pytest 9.2 does not go with it."""
-    return ByGroup(config, log)
+    return ByFile(config, log)
 
 
-class ByGroup(LoadScopeScheduling):
-    """A group goes to one process; a test that its process has not outlived is not begun again."""
+class ByFile(LoadFileScheduling):
+    """A file goes to one process; a test that its process has not outlived is not begun again."""
 
     def remove_node(self, node: WorkerController) -> str | None:
         """The test in which it ended, if any; what is left goes to others."""
@@ -89,11 +88,3 @@ class ByGroup(LoadScopeScheduling):
         for other in self.nodes:
             self._reschedule(other)
         return ended
-
-    def _split_scope(self, nodeid: str) -> str:
-        return _group(nodeid)
-
-
-def _group(nodeid: str) -> str:
-    file = nodeid.partition("::")[0].removeprefix("tests/")
-    return "containers" if file.startswith(CONTAINERS) else file

@@ -14,7 +14,7 @@ from loadtest.books.raw import RunFolder
 from loadtest.collect.collector import Collector, probe
 from loadtest.report.write import write_report
 from loadtest.run.plan import planned
-from loadtest.run.run import facts
+from loadtest.run.run import answers, facts
 from loadtest.wire.stack import Stack as Reached
 from loadtest.wire.stack import open_stack
 from loadtest.wire.temporal import Temporal
@@ -111,11 +111,13 @@ class _Run:
     def __init__(self, plan: ChaosPlan, site: Site, *, folder: RunFolder, say: Say) -> None:
         self._plan, self._site, self._folder, self._say = plan, site, folder, say
         self._began = time.time()
+        self._before: dict[str, Any] = {}
 
     async def go(self) -> Outcome:
         temporal = Temporal(self._site.client, self._site.settings.payload_keys)
         async with open_stack(self._site.settings, temporal) as reached:
             self._folder.append(raw.CLOCKS, await probe(reached.vendors, "begin"))
+            self._before = await answers(reached, "/admin/stats")
             first, striker = await self._struck(reached)
             last = await self._tail(reached)
             slots = await self._free(last)
@@ -208,6 +210,7 @@ class _Run:
                 "began_at": self._began,
                 "ended_at": time.time(),
                 "limit": (await reached.api.read("/slots")).get("limit"),
+                "vendors_before": self._before,
                 "why": "done",
                 "unread": problems,
             },

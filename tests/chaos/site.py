@@ -212,10 +212,15 @@ async def in_containers(folder: Path, /, **changes: str) -> AsyncIterator[Site]:
     stack = Stack(_settings(folder, "docker") | changes)
     try:
         async with _up(stack):
-            address = f"127.0.0.1:{stack.settings['TEMPORAL_PORT']}"
-            yield Site(stack, await _connect(address), Containers(stack), None, address)
+            yield await of_containers(stack)
     finally:
-        await asyncio.to_thread(_remove_images, stack.settings["COMPOSE_PROJECT_NAME"])
+        await asyncio.to_thread(remove_images, stack.settings["COMPOSE_PROJECT_NAME"])
+
+
+async def of_containers(stack: Stack) -> Site:
+    """A stack that is up."""
+    address = f"127.0.0.1:{stack.settings['TEMPORAL_PORT']}"
+    return Site(stack, await _connect(address), Containers(stack), None, address)
 
 
 def _settings(folder: Path, mode: str) -> dict[str, str]:
@@ -236,7 +241,9 @@ async def _connect(address: str) -> Client:
     return await Client.connect(address, data_converter=pydantic_data_converter)
 
 
-def _remove_images(project: str) -> None:
+def remove_images(project: str) -> None:
+    """Those that a project's containers were made from."""
+
     def docker(*words: str) -> list[str]:
         said = subprocess.run(["docker", *words], capture_output=True, text=True, check=False)
         return said.stdout.split()

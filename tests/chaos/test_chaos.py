@@ -1,7 +1,5 @@
 """The short form of chaos: few strikes of every sort, at a pace that leaves no idle moment."""
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,7 +26,7 @@ from tests.chaos.schedule import (
     Kind,
     Stage,
 )
-from tests.chaos.site import Site, as_processes
+from tests.chaos.site import MakeSite, as_processes
 
 # Each part of the stack, which is a process or a container.
 PARTS_DECK = (
@@ -78,7 +76,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
 async def test_chaos_of_processes_has_no_violation(tmp_path: Path) -> None:
     deck = (*PARTS_DECK, *RUNS_DECK, *WIRE_DECK, *HELD_DECK, *OPERATORS_DECK)
-    result = await no_rule_is_broken(as_processes, deck, tmp_path)
+    result = await no_rule_is_broken(partial(as_processes, **SETTINGS), deck, tmp_path)
 
     # It proves something only if the strikes met somebody, and the books were read.
     assert result["grants"] > 0
@@ -86,13 +84,11 @@ async def test_chaos_of_processes_has_no_violation(tmp_path: Path) -> None:
     assert sum(result["by_operator"]) > len(result["by_operator"]) / 2
 
 
-async def no_rule_is_broken(
-    site: Callable[..., AbstractAsyncContextManager[Site]], deck: tuple[Hit, ...], folder: Path
-) -> dict[str, Any]:
+async def no_rule_is_broken(site: MakeSite, deck: tuple[Hit, ...], folder: Path) -> dict[str, Any]:
     """Every hit of the deck lands once, and the books show no violation."""
     plan = replace(ChaosPlan.once(2, deck, pause=PAUSE), longest=LONGEST, queue=6, tail=5)
     said: list[str] = []
-    found = await run(plan, partial(site, **SETTINGS), reports=folder, say=said.append)
+    found = await run(plan, site, reports=folder, say=said.append)
     if found.violations:
         pytest.fail("\n".join(said), pytrace=False)
     assert sum(found.result["strikes"].values()) == len(deck)

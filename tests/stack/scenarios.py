@@ -1,4 +1,4 @@
-"""What must hold of a stack in either mode; modes differ in how workers are found and killed."""
+"""What must hold of a stack in either mode; modes differ in how workers are found."""
 
 import json
 import time
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from compose.stack.services import NAMES
-from tests.stack.driver import ENDED, Stack, most_at_once
+from tests.stack.driver import Stack, most_at_once
 
 # Names of the running workers, by what changes when one is started again.
 Workers = Callable[[Stack], Set[object]]
@@ -59,24 +59,6 @@ def one_job_is_tried(stack: Stack) -> None:
         [path] = [line.strip() for line in said.splitlines() if line.endswith(name)]
         assert Path(path).stat().st_size > 0
     assert len(stack.ledger()) == before + 2
-
-
-def survives_a_kill(stack: Stack, workers: Workers, kill: Callable[[Stack], None]) -> None:
-    """Every worker dies in the middle of a video; the job ends well and is paid for once."""
-    stack.make("fault", """RULE={"where": "start", "do": "slow", "with": {"factor": 8}}""")
-    before = workers(stack)
-    job_id = stack.submit("雪地里的红狐狸")
-    stack.follow(job_id, until={"video"})
-    kill(stack)
-    job = stack.follow(job_id, until=ENDED)
-    assert job["status"] == "succeeded"
-    mine = [row for row in stack.ledger() if str(row["external_id"]).startswith(job_id)]
-    assert len(mine) == 2
-    assert [row["charged"] for row in mine].count(True) == 2
-    assert most_at_once(stack.ledger()) == 1
-    stack.make("up")
-    assert not workers(stack) & before
-    stack.make("faults-clear")
 
 
 def restores_its_records(stack: Stack) -> None:

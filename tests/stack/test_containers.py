@@ -1,16 +1,18 @@
 """The very compose files, under a project name, a data folder and ports of their own."""
 
-import base64
+import contextlib
 import json
 import re
 import secrets
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from tests.chaos.site import CHAOS_SETTINGS, Site, of_containers, remove_images
+from tests.chaos.test_chaos import PARTS_DECK, SETTINGS, no_rule_is_broken
 from tests.stack import scenarios
 from tests.stack.driver import Stack, own_settings
 
@@ -26,22 +28,14 @@ def docker(*words: str) -> str:
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     project = f"genvideo-test-{uuid4().hex[:8]}"
     data: Path = tmp_path_factory.mktemp("containers")
-    found = Stack(own_settings(data, mode="docker", project=project) | keys())
+    # A secret as a user sets it.
+    settings = CHAOS_SETTINGS | SETTINGS | {"CALLBACK_SECRET": secrets.token_urlsafe(32)}
+    found = Stack(own_settings(data, mode="docker", project=project) | settings)
     try:
         yield found
     finally:
         found.make("clean", "YES=1")
-        images = docker("image", "ls", "--quiet", "--filter", f"reference={project}-*").split()
-        if images:
-            docker("image", "rm", "--force", *images)
-
-
-def keys() -> dict[str, str]:
-    """Secrets as a user sets them; with the second one Temporal's payloads are encrypted."""
-    return {
-        "CALLBACK_SECRET": secrets.token_urlsafe(32),
-        "PAYLOAD_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
-    }
+        remove_images(project)
 
 
 def containers(stack: Stack, service: str) -> list[str]:
@@ -58,18 +52,11 @@ def workers(stack: Stack) -> set[str]:
     return set(docker("inspect", "--format", "{{.Id}} {{.State.StartedAt}}", *ids).splitlines())
 
 
-def kill(stack: Stack) -> None:
-    """SIGKILL for the worker process inside of each container."""
-    for container in containers(stack, "worker"):
-        docker("exec", container, "bash", "-c", "kill -9 $(cat /proc/1/task/1/children)")
-
-
 def test_stack_in_containers(stack: Stack) -> None:
     scenarios.comes_up_and_stays(stack, workers)
     check_vendors(stack)
     scenarios.one_at_a_time(stack)
     scenarios.one_job_is_tried(stack)
-    scenarios.survives_a_kill(stack, workers, kill)
     scenarios.restores_its_records(stack)
     check_confinement(stack)
     check_privacy(stack)
@@ -122,19 +109,24 @@ def check_secrets(stack: Stack) -> None:
     layers = docker("image", "inspect", *images) + "".join(
         docker("history", "--no-trunc", "--format", "{{json .}}", image) for image in images
     )
-    told: dict[str, set[str]] = {}
-    for name in ("CALLBACK_SECRET", "PAYLOAD_KEY"):
-        assert stack.settings[name] not in layers
-        ids = docker("ps", "-q", "--filter", f"label=com.docker.compose.project={project}").split()
-        told[name] = {
-            found["Config"]["Labels"]["com.docker.compose.service"]
-            for found in json.loads(docker("inspect", *ids))
-            if stack.settings[name] in str(found)
-        }
-    assert told == {
-        "CALLBACK_SECRET": {"callback", "worker"},
-        "PAYLOAD_KEY": {"api", "callback", "semaphore", "worker"},
+    assert stack.settings["CALLBACK_SECRET"] not in layers
+    ids = docker("ps", "-q", "--filter", f"label=com.docker.compose.project={project}").split()
+    told = {
+        found["Config"]["Labels"]["com.docker.compose.service"]
+        for found in json.loads(docker("inspect", *ids))
+        if stack.settings["CALLBACK_SECRET"] in str(found)
     }
+    assert told == {"callback", "worker"}
+
+
+async def test_chaos_of_containers_has_no_violation(stack: Stack, tmp_path: Path) -> None:
+    """Each of them is killed once, and one is frozen."""
+
+    @contextlib.asynccontextmanager
+    async def site(_: Path) -> AsyncIterator[Site]:
+        yield await of_containers(stack)
+
+    await no_rule_is_broken(site, PARTS_DECK, tmp_path)
 
 
 def test_nothing_is_left_after_make_down(stack: Stack) -> None:

@@ -77,17 +77,11 @@ def pids(stack: Stack, *names: str) -> set[int]:
     return {pid for pid in marked(Path(stack.settings["DATA_DIR"], "run")) if name(pid) in names}
 
 
-def kill(stack: Stack) -> None:
-    for pid in workers(stack):
-        os.kill(pid, signal.SIGKILL)
-
-
 def test_stack_as_processes(stack: Stack) -> None:
     scenarios.comes_up_and_stays(stack, workers)
     refuses_wrong_settings(stack)
     scenarios.one_at_a_time(stack)
     scenarios.one_job_is_tried(stack)
-    scenarios.survives_a_kill(stack, workers, kill)
     scenarios.restores_its_records(stack)
 
 
