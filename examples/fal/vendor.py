@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.worker.results.checker import Bounds
 from services.worker.settings.worker import WorkerSettings
-from services.worker.vendors.findings import Finding, ok, unasked
 from shared.errors import OutcomeUnknown, RefusedForGood, VendorError
 from shared.pipeline.answers import as_text, ask, id_of, json_object, member, sort_response
+from shared.pipeline.findings import Finding, ok, unasked
 from shared.pipeline.vendor import ANOTHER, SourceFile, State, Traits, Vendor, VendorStatus
 from shared.redact import redacted
 

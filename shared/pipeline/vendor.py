@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, field_validator
 from shared.errors import OutcomeUnknown
 from shared.jobs.ids import parse_external_id
 from shared.jobs.messages import Position
+from shared.pipeline.findings import Finding
 
 State = Literal["queued", "running", "succeeded", "failed"]
 # Ten times as long as any vendor's; it is in the job's history and in each heartbeat.
@@ -84,6 +85,14 @@ class Vendor(Protocol):
     def credentials(self) -> Mapping[str, str]:
         """Return the headers that its results need, for its own address only."""
         return {}
+
+    async def examined(self) -> list[Finding]:
+        """Return a finding for each check that it has; no answer is a finding, not an error."""
+        return []
+
+    def offer(self) -> str:
+        """Return what a generation is made with, and perhaps what it costs."""
+        return "it does not say what it makes them with"
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import pytest
 from examples.fal.vendor import FalVideos
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.chosen import chosen_videos
-from services.worker.vendors.findings import Verdict
 from shared.errors import OutcomeUnknown, RefusedForGood, RefusedForNow
+from shared.pipeline.findings import Verdict
 from shared.pipeline.vendor import VendorStatus
 from tests.services.worker.vendors.stub import (
     Answer,

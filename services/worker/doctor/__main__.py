@@ -16,8 +16,8 @@ from pydantic import SecretStr
 from services.worker.doctor.checks import Examination, Subject, examined
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors.chosen import chosen_images, chosen_videos
-from services.worker.vendors.findings import Verdict
 from shared.jobs.genvideo import GENVIDEO
+from shared.pipeline.findings import Verdict
 from shared.result_line import print_result
 from shared.settings.common import CallbackSecret, load
 from shared.telemetry import logs

@@ -12,17 +12,16 @@ from urllib.parse import urlsplit
 import httpx
 
 from services.worker.settings.worker import WorkerSettings
-from services.worker.vendors.findings import Examined, Finding, Offering, ok, warning, wrong
 from shared.errors import VendorError
 from shared.http.client import http_client
 from shared.jobs.genvideo import GENVIDEO, IMAGE, VIDEO
 from shared.pipeline.answers import ask, json_object
 from shared.pipeline.fetching import Resolve, resolved
+from shared.pipeline.findings import Finding, ok, warning, wrong
 from shared.pipeline.hosts import Address, is_near, is_public
 from shared.pipeline.vendor import Vendor
 from shared.redact import redacted
 
-UNSAID = "it does not say what it makes them with"
 # A look-up of a name may take this long.
 SECONDS = 5.0
 # What a container calls the machine that it runs on.
@@ -74,16 +73,13 @@ async def examined(subject: Subject) -> Examination:
             return [wrong(name, f"can't be examined: {error.message}")]
 
     parts = await asyncio.gather(*(found(name, probe) for name, probe in CHECKS.items()))
-    pairs = (("image", subject.images), ("video", subject.videos))
-    offers = {it: each.offer() if isinstance(each, Offering) else UNSAID for it, each in pairs}
+    offers = {"image": subject.images.offer(), "video": subject.videos.offer()}
     return Examination([each for part in parts for each in part], offers)
 
 
 async def _vendor(subject: Subject, *, stage: str) -> list[Finding]:
     vendor = subject.images if stage == IMAGE.name else subject.videos
-    if stage not in subject.stages or not isinstance(vendor, Examined):
-        return []
-    return await vendor.examined()
+    return await vendor.examined() if stage in subject.stages else []
 
 
 async def _callbacks(subject: Subject) -> list[Finding]:

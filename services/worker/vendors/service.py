@@ -6,11 +6,10 @@ from uuid import uuid4
 
 import httpx
 
-from services.worker.vendors.findings import Finding, ok, warning, wrong
 from services.worker.vendors.kling.answers import KLING_CODES
 from shared.errors import (
     BadResult,
-    NeverDelivered,
+    OutcomeUnknown,
     RefusedForGood,
     RefusedForNow,
     VendorError,
@@ -24,6 +23,7 @@ from shared.pipeline.answers import (
     sort_response,
     status_of,
 )
+from shared.pipeline.findings import Finding, ok, unasked, warning, wrong
 from shared.pipeline.vendor import (
     LOST,
     SourceFile,
@@ -92,10 +92,10 @@ class ServiceClient(Vendor):
         route = f"{self.root}/status/doctor-{uuid4().hex}.{self.name.split()[0]}.1"
         try:
             answer = await ask(self._http, "GET", route)
-        except NeverDelivered as error:
-            return [wrong(self.name, f"no server answers at {at}: {error.message}")]
-        except VendorError as error:
+        except OutcomeUnknown as error:
             return [wrong(self.name, f"what answers at {at} can't be understood: {error.message}")]
+        except VendorError as error:
+            return [unasked(self.name, error, at=at)]
         return [self._judged(answer, at)]
 
     def _judged(self, answer: httpx.Response, at: str) -> Finding:

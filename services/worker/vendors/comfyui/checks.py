@@ -7,8 +7,8 @@ from services.worker.graphs.binding import Role, Target
 from services.worker.graphs.graph import Node
 from services.worker.graphs.plan import MOST_SEED, Plan
 from services.worker.vendors.comfyui.calls import Calls
-from services.worker.vendors.findings import Finding, ok, warning, wrong
-from shared.errors import NeverDelivered, RefusedForNow, VendorError
+from shared.errors import OutcomeUnknown, VendorError
+from shared.pipeline.findings import Finding, ok, unasked, warning, wrong
 
 SERVER, VERSION, NODES = "ComfyUI", "ComfyUI version", "ComfyUI nodes"
 MODELS, BINDINGS, OUTPUT = "ComfyUI models", "ComfyUI bindings", "ComfyUI output"
@@ -39,14 +39,10 @@ async def examined(calls: Calls, plan: Plan) -> list[Finding]:
     """Return the findings; if our credentials are refused, only that one."""
     try:
         version = await calls.version()
-    except NeverDelivered as error:
-        return [wrong(SERVER, f"no server answers at {calls.at} (COMFYUI_URL): {error.message}")]
-    except RefusedForNow as error:
-        return [
-            warning(SERVER, f"{calls.at} (COMFYUI_URL) is unavailable for now: {error.message}")
-        ]
-    except VendorError as error:
+    except OutcomeUnknown as error:
         return [wrong(SERVER, f"{calls.at}: {error.message}")]
+    except VendorError as error:
+        return [unasked(SERVER, error, at=f"{calls.at} (COMFYUI_URL)")]
     found = [ok(SERVER, f"answers at {calls.at}, and accepts our credentials"), _version(version)]
     try:
         # One by one: all types of a server together may be many megabytes.

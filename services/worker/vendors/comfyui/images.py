@@ -22,9 +22,9 @@ from services.worker.vendors.comfyui.answers import (
 )
 from services.worker.vendors.comfyui.calls import Calls, NoRoute
 from services.worker.vendors.comfyui.percents import Percents
-from services.worker.vendors.findings import Finding
 from shared.errors import OutcomeUnknown, RefusedForGood, VendorError
 from shared.http.client import http_client
+from shared.pipeline.findings import Finding
 from shared.pipeline.vendor import ANOTHER, Traits, Vendor, VendorStatus
 from shared.redact import redacted
 

@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 
 from services.worker.settings.worker import WorkerSettings
-from services.worker.vendors.findings import Finding, ok, unasked, warning
 from services.worker.vendors.kling.answers import data_of
 from shared.errors import VendorError
 from shared.pipeline.answers import member
+from shared.pipeline.findings import Finding, ok, unasked, warning
 from shared.redact import redacted
 
 KEY, CLOCK, UNITS = "Kling key", "Kling clock", "Kling units"
@@ -38,7 +38,7 @@ async def account(call: Call, at: str) -> list[Finding]:
         answer = await call("GET", "/account/costs", params=span)
         found = data_of(answer)
     except VendorError as error:
-        return [unasked(KEY, error, at=at)]
+        return [unasked(KEY, error, at=f"{at} (KLING_URL)")]
     packs = member(found, "resource_pack_subscribe_infos")
     units = _units(packs if isinstance(packs, list) else [], time.time())
     return [ok(KEY, f"{at} takes it"), *_clock(answer.headers.get("date", ""), now), units]

@@ -13,7 +13,6 @@ import structlog
 from services.worker.results.checker import Bounds
 from services.worker.settings.vendors import extra_of
 from services.worker.settings.worker import WorkerSettings
-from services.worker.vendors.findings import Finding
 from services.worker.vendors.kling import checks
 from services.worker.vendors.kling.answers import (
     BAD_PARAMETER,
@@ -28,6 +27,7 @@ from services.worker.vendors.kling.answers import (
 from services.worker.vendors.kling.keys import Keys
 from shared.errors import OutcomeUnknown, RefusedForGood, RefusedForNow, VendorError
 from shared.pipeline.answers import ask, id_of
+from shared.pipeline.findings import Finding
 from shared.pipeline.hosts import may_reach
 from shared.pipeline.vendor import SourceFile, Traits, Vendor, VendorStatus, check_about
 from shared.redact import redacted

@@ -13,11 +13,11 @@ import pytest
 from starlette.responses import JSONResponse, PlainTextResponse
 
 from services.worker.doctor import checks
-from services.worker.doctor.checks import CHECKS, UNSAID, Subject, examined
+from services.worker.doctor.checks import CHECKS, Subject, examined
 from services.worker.settings.worker import WorkerSettings
-from services.worker.vendors.findings import Finding, Verdict, ok
 from shared.errors import RefusedForGood
 from shared.pipeline.fetching import Resolve
+from shared.pipeline.findings import Finding, Verdict, ok
 from shared.pipeline.hosts import Address
 from shared.pipeline.vendor import Traits, Vendor
 from tests.services.mock_core.serving import Service, served
@@ -57,6 +57,7 @@ class Plain:
 
     traits: Traits = NONE
     headers: Mapping[str, str] = field(default_factory=dict)
+    examined, offer = Vendor.examined, Vendor.offer
 
     def credentials(self) -> Mapping[str, str]:
         return self.headers
@@ -145,7 +146,9 @@ async def test_vendor_may_lack_a_check_and_its_failure_is_a_finding() -> None:
     )
     found = await examined(looked_at)
     assert found.findings == [Finding("video vendor", Verdict.WRONG, "can't be examined: HTTP 401")]
-    assert found.offers == {"image": UNSAID, "video": UNSAID}
+    assert found.offers == dict.fromkeys(
+        ("image", "video"), "it does not say what it makes them with"
+    )
 
 
 FAR, NEAR = "https://kling.example", "http://127.0.0.1:16882"

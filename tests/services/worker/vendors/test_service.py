@@ -3,9 +3,9 @@
 import httpx
 import pytest
 
-from services.worker.vendors.findings import Finding, Verdict
 from services.worker.vendors.service import ImageService, VideoService
 from shared.errors import BadResult, NeverDelivered, OutcomeUnknown, RefusedForGood, RefusedForNow
+from shared.pipeline.findings import Finding, Verdict
 from shared.pipeline.vendor import VendorStatus
 from tests.fixtures.present import present
 from tests.services.worker.vendors.stub import CUT, UNKNOWN, Answer, StubVendor, picture_at, reply

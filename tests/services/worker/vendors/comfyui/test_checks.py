@@ -13,7 +13,7 @@ from services.worker.vendors.comfyui import checks
 from services.worker.vendors.comfyui.calls import Calls
 from services.worker.vendors.comfyui.checks import Kinds, fit
 from services.worker.vendors.comfyui.images import ComfyuiImages
-from services.worker.vendors.findings import Finding, Verdict
+from shared.pipeline.findings import Finding, Verdict
 from tests.services.mock_core.serving import Service
 from tests.services.worker.graphs.examples import WITHOUT_MODELS, example, plan_of
 from tests.services.worker.vendors.comfyui.bodies import KINDS, STATS

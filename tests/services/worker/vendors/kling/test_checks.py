@@ -8,8 +8,8 @@ import httpx
 
 from services.mock_kling.settings import DEFAULT_API_KEY as KEY
 from services.worker.vendors.chosen import chosen_videos
-from services.worker.vendors.findings import Finding, Verdict
 from services.worker.vendors.kling.videos import KlingVideos
+from shared.pipeline.findings import Finding, Verdict
 from tests.services.mock_core.serving import Service
 from tests.services.worker.vendors.kling.clients import settings_of
 from tests.services.worker.vendors.stub import Answer, StubVendor, reply

@@ -1,9 +1,8 @@
-"""Findings of a vendor's checks, and its description of a generation."""
+"""Findings of a vendor's checks."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from typing import Protocol, runtime_checkable
 
 from shared.errors import NeverDelivered, OutcomeUnknown, RefusedForNow, VendorError
 from shared.redact import printable
@@ -38,9 +37,9 @@ wrong = partial(_finding, Verdict.WRONG)
 
 
 def unasked(check: str, error: VendorError, *, at: str) -> Finding:
-    """Return a finding for a video vendor that answered no check."""
+    """Return a finding for a vendor that answered no check; `at`: its address, and its setting."""
     if isinstance(error, NeverDelivered):
-        return wrong(check, f"no server answers at {at} (KLING_URL): {error.message}")
+        return wrong(check, f"no server answers at {at}: {error.message}")
     if isinstance(error, RefusedForNow | OutcomeUnknown):
         return warning(check, f"{at} is unavailable for now: {error.message}")
     return wrong(check, f"{at}: {error.message}")
@@ -50,19 +49,3 @@ def _line(text: str) -> str:
     """Return one terminal line, whatever characters a server's text has."""
     text = printable(text)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
-
-
-@runtime_checkable
-class Examined(Protocol):
-    """A vendor that has checks."""
-
-    async def examined(self) -> list[Finding]:
-        """Return a finding for each check; no answer is a finding, not an error."""
-
-
-@runtime_checkable
-class Offering(Protocol):
-    """A vendor that can say what a generation is made with, and perhaps what it costs."""
-
-    def offer(self) -> str:
-        """Return it in a few words, such as `kling-v2-1, std, 5 s`."""
