@@ -80,7 +80,7 @@ def test_oldest_files_are_dropped_to_make_room() -> None:
 
 PICTURE = draw_picture("一只猫", "", "1", size=(96, 64))
 OTHER = draw_picture("一只猫", "", "2", size=(96, 64))
-FILM = make_video(PICTURE)
+FILM = make_video(PICTURE, 2)
 
 
 def again(body: bytes, comment: str = "") -> bytes:
@@ -100,7 +100,7 @@ def test_picture_digest_depends_on_its_pixels() -> None:
 def test_video_digest_depends_on_its_packets() -> None:
     told = FILM.replace(b"udta", b"free")
     assert told != FILM
-    assert shown(FILM) == shown(told) != shown(make_video(OTHER))
+    assert shown(FILM) == shown(told) != shown(make_video(OTHER, 2))
 
 
 @pytest.mark.parametrize(
