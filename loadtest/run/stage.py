@@ -40,11 +40,8 @@ class Stage:
         self.began = time.time()
         self._folder, self._plan = folder, plan
         self._api, self._pipeline = stack.api, stack.pipeline
-        self._feed = Feed(
-            stack.settings.api_url,
-            lambda job: self.tracker.see(job, source="ws"),
-            token=self._api.token,
-        )
+        url, token = stack.settings.api_url, self._api.token
+        self._feed = Feed(url, token, lambda job: self.tracker.see(job, source="ws"))
         self._poller = Poller(self._api, self.tracker, self._feed)
         self._gate = asyncio.Semaphore(plan.concurrency)
         # Whether the next job's planned instant lies ahead, so that silence means nothing.

@@ -94,21 +94,15 @@ def _submitted(answer: httpx.Response, tries: int) -> Submitted:
     return Submitted(None, tries, answer.status_code, why)
 
 
+@dataclass
 class Feed:
     """Hands every frame to a callback until the task that runs it is cancelled."""
 
-    def __init__(
-        self,
-        api_url: str,
-        on_job: Callable[[dict[str, Any]], None],
-        *,
-        token: SecretStr | None = None,
-    ) -> None:
-        self._url = "ws" + api_url.removeprefix("http") + "/ws/jobs"
-        self._headers = bearer(token)
-        self._on_job = on_job
-        self.connected = False
-        self.connections = 1
+    api_url: str
+    token: SecretStr | None
+    on_job: Callable[[dict[str, Any]], None]
+    connected: bool = False
+    connections: int = 1
 
     async def run(self) -> None:
         """Listen; after a break wait a little, then connect again."""
@@ -125,8 +119,8 @@ class Feed:
 
     async def _listen(self) -> None:
         async with connect(
-            self._url,
-            additional_headers=self._headers,
+            "ws" + self.api_url.removeprefix("http") + "/ws/jobs",
+            additional_headers=bearer(self.token),
             proxy=None,
             max_size=2**24,
             open_timeout=5,
@@ -138,4 +132,4 @@ class Feed:
                 except ValueError:
                     continue
                 if isinstance(job, dict) and isinstance(job.get("job_id"), str):
-                    self._on_job(job)
+                    self.on_job(job)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -24,12 +25,15 @@ UNDER_WAY = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
 WAITS = PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
 
 
+@dataclass
 class Handle:
-    def __init__(self, client: "SimulatedClient", workflow_id: str, run_id: str | None) -> None:
-        self.id = workflow_id
-        self.run_id = run_id
-        self._client = client
-        self._server = client.server
+    _client: "SimulatedClient"
+    id: str
+    run_id: str | None
+
+    @property
+    def _server(self) -> Server:
+        return self._client.server
 
     async def signal(self, name: str, *args: Any, **_: Any) -> None:
         payloads = self._server.table.of(*args)
@@ -87,16 +91,14 @@ class Handle:
             yield event
 
 
+@dataclass
 class ActivityHandle:
     """One activity by its id, to be completed or failed from outside."""
 
-    def __init__(
-        self, client: "SimulatedClient", workflow_id: str, run_id: str, activity_id: str
-    ) -> None:
-        self._client = client
-        self._workflow_id = workflow_id
-        self._run_id = run_id
-        self._activity_id = activity_id
+    _client: "SimulatedClient"
+    _workflow_id: str
+    _run_id: str
+    _activity_id: str
 
     async def fail(self, error: Exception) -> None:
         server = self._client.server

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -29,21 +29,20 @@ USUAL = ActivityEnvironment.default_info()
 NEVER = _CompositeEvent(thread_event=threading.Event(), async_event=None)
 
 
+@dataclass(eq=False)
 class Trial:
     """A task in its worker's process."""
 
-    def __init__(
-        self, worker: "Worker", activity: Activity, trying: Try, done: Done, *, local: bool
-    ) -> None:
-        self._worker = worker
-        self._activity = activity
-        self._trying = trying
-        self._done = done
-        self._local = local
-        self._task: asyncio.Task[Any] | None = None
-        self._reason = ""
-        self._sent_at = -THROTTLE_SECONDS
-        self._pending: tuple[Any, ...] | None = None
+    _worker: "Worker"
+    _activity: Activity
+    _trying: Try
+    _done: Done
+    local: bool
+    _task: asyncio.Task[Any] | None = None
+    _reason: str = ""
+    _sent_at: float = -THROTTLE_SECONDS
+    _pending: tuple[Any, ...] | None = None
+    _flushing: bool = False
 
     def begin(self) -> None:
         self._worker.call_soon(self._begin)
@@ -71,11 +70,11 @@ class Trial:
     async def _dawdle(self) -> None:
         """A local activity may take long: the disk is slow, or the machine is busy."""
         server = self._worker.server
-        if self._local and server.world.chance.often("slow local", server.dawdles):
+        if self.local and server.world.chance.often("slow local", server.dawdles):
             await asyncio.sleep(server.world.chance.between("how slow", *server.dawdle))
 
     async def _bounded(self, call: Any) -> Any:
-        if not self._local:
+        if not self.local:
             return await call
         async with asyncio.timeout(self._activity.start_to_close):
             return await call
@@ -117,8 +116,6 @@ class Trial:
             self._flushing = True
             self._worker.call_later(wait, self._flush)
 
-    _flushing = False
-
     def _flush(self) -> None:
         self._flushing = False
         if self._task is not None and not self._task.done():
@@ -150,7 +147,7 @@ class Trial:
             current_attempt_scheduled_time=scheduled if is_first else began,
             heartbeat_details=activity.details,
             heartbeat_timeout=timedelta(seconds=activity.heartbeat) if activity.heartbeat else None,
-            is_local=self._local,
+            is_local=self.local,
             scheduled_time=scheduled,
             start_to_close_timeout=timedelta(seconds=activity.start_to_close),
             started_time=began,

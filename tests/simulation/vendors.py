@@ -184,12 +184,12 @@ class Vendor:
 Done = Callable[[tuple[int, dict[str, Any]] | None, Exception | None], None]
 
 
+@dataclass
 class Wire:
     """What a vendor's client takes for `httpx.AsyncClient`; what has left goes on by itself."""
 
-    def __init__(self, vendor: Vendor, process: Process) -> None:
-        self._vendor = vendor
-        self._process = process
+    _vendor: Vendor
+    _process: Process
 
     @asynccontextmanager
     async def stream(
