@@ -13,7 +13,6 @@ from compose.stack.local import Local
 from compose.stack.output import paint, say, table
 from compose.stack.services import API, CALLBACK, IMAGE, TEMPORAL, VIDEO
 from compose.stack.settings import Settings
-from shared.http.mistakes import DIGITS
 
 
 def ps(settings: Settings) -> None:
@@ -49,7 +48,7 @@ class Logs(BaseModel):
     terminal."""
 
     s: Annotated[list[str], BeforeValidator(_names)] = []
-    lines: Annotated[int, Field(ge=0, le=10**9, description="is not a whole number"), DIGITS] = 100
+    lines: int = Field(100, ge=0, le=10**9, description="is not a whole number")
     follow: Literal["0", "1"] | None = None
 
 
