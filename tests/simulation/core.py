@@ -59,7 +59,6 @@ class Core:
         self._instance = Instance(self._inside, self._forget)
         self.locals: dict[int, Any] = {}
         self.to_start: list[Any] = []
-        self.to_stop: list[int] = []
         self._activities: dict[int, Any] = {}
         self._answer = Answer()
         self._flags: set[int] = set()
@@ -79,7 +78,7 @@ class Core:
     def replay(self, record: TaskRecord) -> None:
         """Do it again; Nondeterminism where it comes to something else."""
         self._flags |= record.flags
-        self._known.extend(marker for marker in record.markers if not marker.cancelled)
+        self._known.extend(record.markers)
         first = self._jobs_up_to(record.seen)
         first += [jobs.update(*update, validate=False) for update in record.updates]
         self.told = record.seen
@@ -263,23 +262,9 @@ class Core:
         self.locals[wanted.seq] = wanted
         self.to_start.append(wanted)
 
-    def _take_request_cancel_local_activity(self, command: WorkflowCommand) -> None:
-        seq = command.request_cancel_local_activity.seq
-        if self.locals.pop(seq, None) is None:
-            return
-        self.to_stop.append(seq)
-        marker = Marker(seq, 0.0, None, cancelled=True)
-        self._answer.markers.append(marker)
-        self._next.append(jobs.resolve_local(marker))
-
     def _take_cancel_timer(self, command: WorkflowCommand) -> None:
         if not self._take_back("start_timer", command.cancel_timer.seq):
             self._pass_on(command)
-
-    def _take_cancel_signal_workflow(self, command: WorkflowCommand) -> None:
-        seq = command.cancel_signal_workflow.seq
-        if self._take_back("signal_external_workflow_execution", seq):
-            self._next.append(jobs.resolve_signal(seq, jobs.not_sent()))
 
     def closes(self) -> bool:
         return any(map(is_end, self._answer.commands))

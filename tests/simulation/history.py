@@ -53,7 +53,6 @@ class Marker:
     at: float
     payload: Payload | None
     failure: Any = None
-    cancelled: bool = False
     activation: int = 0
 
 
@@ -254,7 +253,6 @@ class Run:
     updates: dict[str, Update] = field(default_factory=dict)
     memo: dict[str, Payload] = field(default_factory=dict)
     waiting: list[Callable[[], None]] = field(default_factory=list)
-    failures: int = 0
     # When this very run was made: a reset takes the old run's beginning over.
     made_at: float = 0.0
     lag: float | None = None

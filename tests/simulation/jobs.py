@@ -63,10 +63,7 @@ def resolve_local(marker: Marker) -> Job:
     job = Job()
     job.resolve_activity.seq = marker.seq
     job.resolve_activity.is_local = True
-    if marker.cancelled:
-        _cancelled(job, "local", str(marker.seq))
-    else:
-        _outcome(job, marker.payload, marker.failure)
+    _outcome(job, marker.payload, marker.failure)
     return job
 
 
@@ -74,7 +71,10 @@ def resolve_cancelled(seq: int, type_: str, activity_id: str) -> Job:
     """An activity was given up: nobody waits for what becomes of it."""
     job = Job()
     job.resolve_activity.seq = seq
-    _cancelled(job, type_, activity_id)
+    failure = _of_activity(type_, activity_id)
+    failure.cause.message = "Cancelled"
+    failure.cause.canceled_failure_info.SetInParent()
+    job.resolve_activity.result.cancelled.failure.CopyFrom(failure)
     return job
 
 
@@ -138,13 +138,6 @@ def _outcome(job: Job, payload: Payload | None, failure: Failure | None) -> None
         result.completed.SetInParent()
 
 
-def _cancelled(job: Job, type_: str, activity_id: str) -> None:
-    failure = _of_activity(type_, activity_id)
-    failure.cause.message = "Cancelled"
-    failure.cause.canceled_failure_info.SetInParent()
-    job.resolve_activity.result.cancelled.failure.CopyFrom(failure)
-
-
 def _of_activity(type_: str, activity_id: str) -> Failure:
     failure = Failure(message="Activity task failed")
     failure.activity_failure_info.activity_type.name = type_
@@ -155,13 +148,6 @@ def _of_activity(type_: str, activity_id: str) -> Failure:
 def _no_such_workflow() -> Failure:
     failure = Failure(message="Unable to signal external workflow because it was not found")
     failure.application_failure_info.type = "ExternalWorkflowExecutionNotFound"
-    return failure
-
-
-def not_sent() -> Failure:
-    """A signal that was taken back before it was sent."""
-    failure = Failure(message="Signal was cancelled before being sent")
-    failure.canceled_failure_info.SetInParent()
     return failure
 
 

@@ -303,7 +303,6 @@ def semaphore_worker(server: Server, name: str, options: Options) -> Worker:
         server, name, SEMAPHORE_QUEUE, workflows={SEMAPHORE_WORKFLOW: SemaphoreWorkflow}
     )
     client: Any = SimulatedClient(server, worker)
-    worker.fails_runs = True
     rules = SemaphoreRules(
         max_history=options.max_history,
         beat_seconds=1.4,

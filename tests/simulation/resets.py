@@ -35,7 +35,6 @@ def reset(server: "Server", run: Run, task: int) -> Run:
         status=Status.RUNNING,
         closed_at=None,
         tasks=0,
-        failures=0,
         lag=None,
     )
     again.write(server.world.now, "was_reset", seed=number)

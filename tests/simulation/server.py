@@ -1,6 +1,5 @@
 """The simulated server: runs by id, and all that can be asked of it from outside."""
 
-import functools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 # A message between server, workers and vendors.
 HOP = (0.001, 0.02)
 QUERY_SECONDS = 3.0
-# A question waits for a run's first task, but not for long.
-FIRST_TASK_SECONDS, FIRST_TASK_PAUSE = 1.0, 0.2
 # A listing is eventually consistent.
 LISTING, SLOW_LISTING = (0.02, 0.5), (1.0, 3.0)
 
@@ -188,18 +185,10 @@ class Server:
     def query(
         self, workflow_id: str, run_id: str | None, *, name: str, args: Payloads, done: Any
     ) -> None:
-        """Ask a worker; without one, or long before the first task, there is no answer in time."""
+        """Ask a worker; without one, or before the first task, there is no answer in time."""
         run = self.find(workflow_id, run_id)
-        self._ask(run, name, args, done, until=self.world.now + FIRST_TASK_SECONDS)
-
-    def _ask(self, run: Run, name: str, args: Payloads, done: Any, *, until: float) -> None:
-        if not run.records and self.world.now < until:
-            again = functools.partial(self._ask, run, name, args, done, until=until)
-            self.world.after(FIRST_TASK_PAUSE, again)
-            return
-        sticky = [run.sticky] if run.sticky and run.sticky.polls else self.polling(run.queue)
-        workers = sticky if run.records else []
-        if not workers:
+        workers = [run.sticky] if run.sticky and run.sticky.polls else self.polling(run.queue)
+        if not workers or not run.records:
             error = RPCError("no worker answers", RPCStatusCode.DEADLINE_EXCEEDED, b"")
             self.world.after(QUERY_SECONDS, done, None, error)
             return
@@ -236,25 +225,11 @@ class Server:
             activity.ended = True
         run.activities.clear()
         run.timers.clear()
-        self._end_updates(run)
+        for update in run.updates.values():
+            if update.state is not UpdateState.ENDED:
+                # Who has sent it sends it again, to the next run.
+                update.end(done=False)
         waiting, run.waiting = run.waiting, []
         for tell in waiting:
             tell()
         self.on_close(run)
-
-    def _end_updates(self, run: Run) -> None:
-        for update in run.updates.values():
-            if update.state is UpdateState.ENDED:
-                continue
-            goes_on = update.state is not UpdateState.ACCEPTED
-            if goes_on and run.status is Status.CONTINUED_AS_NEW:
-                update.state = UpdateState.ADMITTED
-                self.world.after(self.hop("update"), self._again, run.workflow_id, update)
-            else:
-                update.end(done=False)
-
-    def _again(self, workflow_id: str, update: Update) -> None:
-        try:
-            self.update(workflow_id, update)
-        except RPCError:
-            update.end(done=False)

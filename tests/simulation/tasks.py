@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 STICKY_SECONDS = 0.5
 POLL_SECONDS = 0.2
-MAX_PAUSE_SECONDS = 60.0
 # How much later a task is dispatched that a query has overtaken.
 OVERTAKEN = (0.0, 0.2)
 
@@ -27,9 +26,7 @@ class Tasks:
         self._server = server
         self._world = server.world
 
-    def schedule(
-        self, run: Run, attempt: int = 1, pause: float = 0.0, *, first: float | None = None
-    ) -> None:
+    def schedule(self, run: Run, attempt: int = 1, *, first: float | None = None) -> None:
         """A task for whatever is new; nothing where there is one already.
 
         `first`: when its first try was scheduled.
@@ -37,11 +34,11 @@ class Tasks:
         if run.task is not None or not run.is_open:
             return
         run.tasks += 1
-        at = self._world.now + pause
+        at = self._world.now
         run.task = Task(run.tasks, attempt, at, at if first is None else first)
         if attempt == 1:
             run.write(self._world.now, "task_scheduled")
-        pause += self._server.hop(f"task {run.workflow_id}")
+        pause = self._server.hop(f"task {run.workflow_id}")
         if self._is_overtaken(run):
             self._world.after(pause, self._look_ahead, run, run.task)
             pause += self._world.chance.between(f"ahead {run.workflow_id}", *OVERTAKEN)
@@ -127,7 +124,6 @@ class Tasks:
         )
         record.done = self._world.now
         run.records.append(record)
-        run.failures = 0
         for _ in answer.markers:
             run.write(self._world.now, "marker")
         apply(self._server, run, answer.commands)
@@ -150,18 +146,11 @@ class Tasks:
             if update.state is UpdateState.SENT:
                 update.state = UpdateState.ADMITTED
 
-    def fail(self, run: Run, task: Task, why: str, ends: bool = False) -> None:
-        """A worker says that it can't: told, and tried again after a pause, or the run's end."""
-        if run.task is not task:
-            return
-        self._server.on_task_failure(run, why)
-        if ends:
+    def fail(self, run: Run, task: Task, why: str) -> None:
+        """A worker says that it can't, which breaks a rule: it is told once, and ends the run."""
+        if run.task is task:
+            self._server.on_task_failure(run, why)
             self._server.close(run, Status.FAILED)
-            return
-        run.failures += 1
-        pause = min(2.0 ** (run.failures - 2), MAX_PAUSE_SECONDS) if run.failures > 1 else 0.0
-        self._void(run, task, "failed")
-        self.schedule(run, task.attempt + 1, pause, first=task.first_scheduled)
 
     def _timed_out(self, run: Run, task: Task) -> None:
         if run.task is task:

@@ -49,11 +49,6 @@ class Hand:
     def _proceed(self) -> None:
         """Run the local activities that are wanted; answer when none is open."""
         core = self._core
-        for seq in core.to_stop:
-            trial = self._trials.pop(seq, None)
-            if trial is not None:
-                trial.cancel("cancel_requested")
-        core.to_stop.clear()
         wanted, core.to_start = core.to_start, []
         for each in wanted:
             if each.seq in core.locals:
@@ -149,8 +144,6 @@ class Worker(Process):
         self.queue = queue
         self.workflows = workflows
         self.functions: dict[str, Callable[..., Any]] = {}
-        # Whether a run whose history does not replay is failed, instead of its task.
-        self.fails_runs = False
         self.observe: Callable[[Core], None] = lambda core: None
         self.cache: dict[str, Core] = {}
         self.hands: dict[str, Hand] = {}
@@ -250,13 +243,11 @@ class Worker(Process):
             core.evict()
 
     def failed(self, run: Run, task: Task, failure: Exception) -> None:
-        """The task fails, and so does the run where that is how it is meant."""
+        """No task is meant to fail."""
         self.evict(run.run_id)
-        replays = not isinstance(failure, Nondeterminism)
-        why = str(failure) if replays else f"replay: {failure}"
+        why = str(failure) if isinstance(failure, TaskFailed) else f"replay: {failure}"
         hop = self.server.hop(f"failed {run.workflow_id}")
-        ends = self.fails_runs and not replays
-        self.world.after(hop, self.server.tasks.fail, run, task, why, ends)
+        self.world.after(hop, self.server.tasks.fail, run, task, why)
 
     def answer(self, run: Run, task: Task, answer: Answer) -> None:
         hop = self.server.hop(f"answer {run.workflow_id}")
