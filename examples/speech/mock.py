@@ -10,14 +10,14 @@ import wave
 from hashlib import sha256
 from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI, Header, Request
+from fastapi import APIRouter, FastAPI, Request
 from pydantic import BaseModel, Field
 from pydantic_settings import NoDecode
 from starlette.responses import JSONResponse, Response
 
 from services.mock_core.app import build_app, serve
 from services.mock_core.callbacks import Body, Wording
-from services.mock_core.calls import View, base_url, look_up, requested, serve_file, submit
+from services.mock_core.calls import View, add_files, base_url, look_up, requested, submit
 from services.mock_core.client import may_call
 from services.mock_core.clock import Delay, DelaySpec, milliseconds
 from services.mock_core.ledger import Generation, State
@@ -134,12 +134,7 @@ async def order_speech(request: Request, mock: TheMock, wanted: Order) -> Respon
     return await submit(mock, generation, reply=_accepted, duplicate=in_use)
 
 
-@router.get("/files/{name}", response_class=Response, responses=documented(404, 416))
-async def speech_file(
-    mock: TheMock, name: str, range_: Annotated[str | None, Header(alias="Range")] = None
-) -> Response:
-    """The WAV, whole or a range of it."""
-    return await serve_file(mock, name, range_header=range_)
+add_files(router, "/files/{name}", "audio/wav")
 
 
 @router.get("/{any_id}", responses=documented(404))

@@ -3,17 +3,18 @@
 import uuid
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from services.mock_core.calls import (
+    Accepted,
     View,
+    add_files,
     base_url,
     ids_of,
     look_up,
     requested,
-    serve_file,
     submit,
 )
 from services.mock_core.ledger import Generation, State
@@ -28,11 +29,6 @@ class ImageRequest(BaseModel):
     prompt: Annotated[str, Field(min_length=1, max_length=2500)]
     style: Annotated[str, Field(max_length=500)] = ""
     client_id: Annotated[str, Field(min_length=1, max_length=255)] | None = None
-
-
-class Accepted(BaseModel):
-    job_id: str
-    external_id: str | None = None
 
 
 class ImageStatus(BaseModel):
@@ -88,20 +84,7 @@ async def image_result(request: Request, mock: TheMock, job_id: str) -> Response
     return await look_up(mock, generation, reply=lambda it, view: _result(it, view, base))
 
 
-@router.get(
-    "/img/files/{name:path}",
-    response_class=Response,
-    responses={
-        200: {"content": {"image/png": {}}},
-        206: {"content": {"image/png": {}}},
-        **documented(404, 416),
-    },
-)
-async def image_file(
-    mock: TheMock, name: str, range_: Annotated[str | None, Header(alias="Range")] = None
-) -> Response:
-    """The picture, whole or in a range."""
-    return await serve_file(mock, name, range_header=range_)
+add_files(router, "/img/files/{name:path}", "image/png")
 
 
 def _status(generation: Generation, view: View) -> Response:

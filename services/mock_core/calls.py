@@ -5,16 +5,18 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import APIRouter, Header, Request
+from pydantic import BaseModel
 from starlette.responses import Response, StreamingResponse
 
 from services.mock_core.broken import HungResponse, ResetResponse, TornResponse, dripped
 from services.mock_core.clock import Clock
 from services.mock_core.faults.kinds import Hit, Where
 from services.mock_core.ledger import ENDED, Generation, State
-from services.mock_core.mock import Mock
-from services.mock_core.problems import Problem
+from services.mock_core.mock import Mock, TheMock
+from services.mock_core.problems import Problem, documented
 from shared.http.problems import Shape
 
 _PAGE = "<html><head><title>gateway</title></head><body>please wait</body></html>"
@@ -98,6 +100,11 @@ def _lost(how: str, shape: Shape) -> Response:
 
 
 Reply = Callable[[Generation], Response]
+
+
+class Accepted(BaseModel):
+    job_id: str
+    external_id: str | None = None
 
 
 async def submit(
@@ -204,6 +211,22 @@ _RANGE = re.compile(r"bytes= *(\d{0,18})-(\d{0,18}) *", re.ASCII)
 # Keep the first bytes, so that the file still has its type.
 _HEAD = 16
 _OTHER_BYTES = bytes(byte ^ 0xA5 for byte in range(256))
+
+
+def add_files(router: APIRouter, path: str, media_type: str) -> None:
+    """Add the route of the finished files, whole or in a range."""
+    content: dict[str, Any] = {"content": {media_type: {}}}
+
+    @router.get(
+        path,
+        response_class=Response,
+        responses={200: content, 206: content, **documented(404, 416)},
+    )
+    async def get_file(
+        mock: TheMock, name: str, range_: Annotated[str | None, Header(alias="Range")] = None
+    ) -> Response:
+        """The file, whole or in a range."""
+        return await serve_file(mock, name, range_header=range_)
 
 
 async def serve_file(mock: Mock, name: str, *, range_header: str | None) -> Response:

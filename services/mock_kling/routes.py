@@ -2,18 +2,19 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from services.mock_core.calls import (
+    Accepted,
     Reply,
     View,
+    add_files,
     base_url,
     ids_of,
     look_up,
     requested,
-    serve_file,
     submit,
 )
 from services.mock_core.client import may_call
@@ -34,11 +35,6 @@ class VideoRequest(BaseModel):
     duration: Literal["5", "10"] = "5"
     callback_url: Url | None = None
     external_task_id: Annotated[str, Field(min_length=1, max_length=255)] | None = None
-
-
-class Accepted(BaseModel):
-    job_id: str
-    external_id: str | None = None
 
 
 class VideoStatus(BaseModel):
@@ -96,20 +92,7 @@ async def video_status(request: Request, mock: TheMock, job_id: str) -> Response
     return await look_up(mock, mock.ledger.find(job_id), reply=reply)
 
 
-@router.get(
-    "/video/files/{name}",
-    response_class=Response,
-    responses={
-        200: {"content": {"video/mp4": {}}},
-        206: {"content": {"video/mp4": {}}},
-        **documented(404, 416),
-    },
-)
-async def video_file(
-    mock: TheMock, name: str, range_: Annotated[str | None, Header(alias="Range")] = None
-) -> Response:
-    """The video, whole or in a range."""
-    return await serve_file(mock, name, range_header=range_)
+add_files(router, "/video/files/{name}", "video/mp4")
 
 
 CODES: dict[int, tuple[int, str]] = {
