@@ -55,6 +55,8 @@ FOLDERS = {"DATA_DIR": "data", "REPORTS_DIR": "reports"}
 WIRED = ("IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL")
 # What parts on different machines must share, and who uses it.
 _IN_COMMON = {"CALLBACK_SECRET": {"worker", "callback", "api"}, "STACK": {"worker", "semaphore"}}
+# How the SDK reads TEMPORAL_TLS.
+_FLAGS = ("true", "false", "1", "0")
 
 
 class Mode(StrEnum):
@@ -302,6 +304,9 @@ class Settings(BaseModel):
             # These two are useful only with another server.
             if name.startswith(("TEMPORAL_API_KEY", "TEMPORAL_TLS")):
                 yield self.refused(name, "is only for another server: set TEMPORAL_ADDRESS")
+        # The SDK takes any other word for TLS, such as "off".
+        if self.values.get("TEMPORAL_TLS", "false").lower() not in _FLAGS:
+            yield self.refused("TEMPORAL_TLS", f"is not one of: {', '.join(_FLAGS)}")
         unchecked = "TEMPORAL_TLS_DISABLE_HOST_VERIFICATION"
         if unchecked in on:
             yield self.refused(

@@ -87,6 +87,10 @@ def test_every_mistake_is_reported_at_once_with_its_origin(root: Path) -> None:
         ),
         ({"TEMPORAL_TLS": "true"}, "TEMPORAL_TLS=true (environment) is only for another server"),
         (
+            {"TEMPORAL_ADDRESS": "a:1", "TEMPORAL_TLS": "off"},
+            "TEMPORAL_TLS=off (environment) is not one of: true, false, 1, 0",
+        ),
+        (
             {"TEMPORAL_ADDRESS": "a:1", "TEMPORAL_TLS_DISABLE_HOST_VERIFICATION": "true"},
             "is not supported: set the certificate's name in …_SERVER_NAME",
         ),
