@@ -128,6 +128,8 @@ class Execution:
     versions: list[Written] = field(default_factory=list)
     numbers: list[Numbered] = field(default_factory=list)
     """Its events as the server counts the steps of all runs; empty where it does not say."""
+    commands: dict[str, list[str]] = field(default_factory=dict)
+    """What its workflow commanded in each of its tasks, in that order."""
     room: int | None = None
     """The least steps from a task for a known worker to the next event: each such task takes steps
     of its own."""

@@ -5,6 +5,7 @@ a history, and no summary of one is kept.
 """
 
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -143,6 +144,9 @@ class _Reader:
             run.clients.add(identity)
         if step := int(event.get("taskId") or 0):
             run.numbers.append(Numbered(step, at, kind.startswith(_AT_ONCE)))
+        if task := body.get("workflowTaskCompletedEventId"):
+            command = f"{kind} {fields(body, 'activityType').get('name', '')}"
+            run.commands.setdefault(str(task), []).append(sys.intern(command))
         if kind not in _OF_A_STEP and not kind.startswith((_ACTIVITY, _TASK)):
             self.completed = None
         if kind == f"{_EXECUTION}SIGNALED":

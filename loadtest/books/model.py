@@ -319,6 +319,8 @@ class Books:
         return [(job, run) for job, run in runs if run.granted is not None]
 
 
+CALLBACK = "callback"
+"""The receiver's process."""
 PROCESSES = {"image": "mock-comfyui", "video": "mock-kling"}
 """The mocks' processes, by stage: their restart costs counts, and what was not noted yet."""
 LOAD_TEST, SERVICES = "the load test", "our services"

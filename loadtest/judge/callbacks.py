@@ -8,7 +8,7 @@ from typing import Any
 from loadtest.books import raw
 from loadtest.books.executions import Activity, Signal, order_in
 from loadtest.books.facts import Callback, Generation, mapping
-from loadtest.books.model import Books
+from loadtest.books.model import CALLBACK, Books, StageBook
 from loadtest.judge.clocks import RECEIVER, SERVER, Clocks
 from loadtest.judge.compare import Between, Finding, OneOf, Subject
 from loadtest.judge.ledgers import ENDS, REFUSED, is_adopted, is_plain
@@ -34,6 +34,8 @@ that was frozen polls late."""
 def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
     """Expect most waits without a callback, unless their first poll ends them, to last as long as
     the order's pause between polls."""
+    for stage in books.stages:
+        yield from _arrive(stage, books)
     made = {each.vendor_id: each for job in books.jobs for each in job.generations}
     waits: list[tuple[Subject, float, float]] = []
     for job, run in ((each, run) for each in books.jobs for run in each.executions):
@@ -287,3 +289,15 @@ def _accepted(activity: Activity) -> dict[str, Any]:
 
 def _accepts(result: dict[str, Any], made: Generation) -> bool:
     return bool(result.get("accepted_at")) and str(result.get("vendor_id")) == made.vendor_id
+
+
+def _arrive(stage: StageBook, books: Books) -> Iterator[Finding]:
+    """Expect that some callbacks arrive of those that no fault has touched; else polls alone learn
+    every end."""
+    if books.restarts(CALLBACK) or "receipts" in books.unread:
+        return
+    untouched = [job for job in stage.jobs.values() if job.ended and not job.has_fault("callback")]
+    sent = [c for j in untouched for g in j.generations for c in g.callbacks if c.sent is not None]
+    if sent and not any(c.answered for c in sent) and not any(j.receipts for j in untouched):
+        text = f"none of {len(sent)} callbacks of stage {stage.name} arrived, and no fault is why"
+        yield Subject(untouched[0].job_id, stage.number).found("callbacks", text)

@@ -117,7 +117,7 @@ FIELDS: dict[str, Table] = {
             derived("the jobs"): "pipeline",
             PLAN: "stages[].*",
             bounded("its first stage"): "began_at",
-            unverified("the books were read by then"): "ended_at",
+            bounded("its last stage, and the last reading of a clock"): "ended_at",
             bounded("the ledgers: a vendor that shows one is a mock"): "mocks",
             derived("the records"): "namespace",
             unverified("how soon the feed learns of a change"): "environment.store",
@@ -192,6 +192,7 @@ FIELDS: dict[str, Table] = {
             " *.verdict.charged_twice *.verdict.callbacks_unanswered *.verdict.charged"
             " *.verdict.open",
             bounded("the limit"): "*.stats.max_in_flight",
+            unverified("held from below only, by the stored files"): "*.stats.file_bytes",
             unverified("more than none is not decided"): "*.stats.ledger_dropped",
             COUNT: "*.stats.faults_injected *.faults_recorded *.faults_remembered",
             derived(

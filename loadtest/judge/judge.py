@@ -11,10 +11,7 @@ from loadtest.books.load import load
 from loadtest.books.model import (
     DELETE,
     ENDS,
-    RESET,
-    START_AGAIN,
     Books,
-    JobFacts,
     StageBook,
     stage_name,
 )
@@ -22,6 +19,7 @@ from loadtest.books.raw import RUN, Damaged, RunFolder
 from loadtest.judge import (
     callbacks,
     chances,
+    conserved,
     ledgers,
     processes,
     reference,
@@ -31,7 +29,19 @@ from loadtest.judge import (
     whole,
 )
 from loadtest.judge.clocks import Clocks, clocks
-from loadtest.judge.compare import Finding, Subject
+from loadtest.judge.compare import Finding
+from loadtest.judge.conserved import (
+    CALLBACK_LOST,
+    CHARGED_TWICE,
+    CONDITIONED,
+    DUPLICATED,
+    LEFT_OPEN,
+    LOST,
+    ORPHANED,
+    OVERLAP,
+    REPORTED,
+    UNACCOUNTED,
+)
 from loadtest.judge.fates import (
     CallbackBook,
     FaultBook,
@@ -47,16 +57,9 @@ from loadtest.judge.waits import of_run as of_waits
 from loadtest.times import duration, timestamp
 
 SHOWN, NAMED = 20, 200
-LOST, DUPLICATED, ORPHANED, CHARGED_TWICE = "lost", "duplicated", "orphaned", "charged_twice"
-CALLBACK_LOST, UNACCOUNTED, OVERLAP = "callbacks_lost", "faults_unaccounted", "overlap"
-STILL_OPEN, LEFT_OPEN = "still_open", "left_open"
-CONDITIONED = (LOST, DUPLICATED, ORPHANED, CHARGED_TWICE, CALLBACK_LOST, UNACCOUNTED, OVERLAP)
-"""Rules that have a condition of their own, by which a plan may loosen them."""
 COUNTED = ("submitted", *ENDS, "refused", LOST, DUPLICATED, ORPHANED, "disagreements")
 LATENCIES = ("min", "median", "p95", "p99", "max")
 """Metrics that are counts, and those of the time from planned submission to end."""
-REPORTED = (STILL_OPEN, LEFT_OPEN)
-"""What a fault may leave behind, and what a condition counts by the list's own word."""
 
 
 class Verdict(StrEnum):
@@ -253,7 +256,7 @@ def findings(books: Books, known: Clocks) -> Iterator[Finding]:
     for stage in books.stages:
         yield from shown.of_stage(stage, books)
         for job in stage.jobs.values():
-            yield from _conserved(job, books)
+            yield from conserved.of_job(job, books)
             record, runs = job.record, {run.run_id for run in job.executions}
             # A job whose history chaos has deleted may have been started again since.
             gone = books.was_struck_by(job.job_id, DELETE) and record and record.run_id not in runs
@@ -261,40 +264,6 @@ def findings(books: Books, known: Clocks) -> Iterator[Finding]:
                 model = reference.model_of(job, stage, books, known)
                 for of_job in (reference.of_job, shown.of_job, ledgers.of_job, callbacks.of_job):
                     yield from of_job(model)
-
-
-def _conserved(job: JobFacts, books: Books) -> Iterator[Finding]:
-    """Expect one submission, one job in the list, one run and one record."""
-    found, unread = Subject(job.job_id, job.stage).found, books.unread
-    if not job.submissions:
-        text = "carries the run's tag, yet no submission was given it: one job too many"
-        yield found(DUPLICATED, text)
-    elif len(job.submissions) > 1:
-        yield found(DUPLICATED, f"{len(job.submissions)} submissions were given this one job")
-    if not job.api and "API" not in unread:
-        yield found(LOST, "accepted by the API, which no longer knows it")
-    elif job.api and not job.api[0].listed:
-        yield found(LOST, "known to the API, yet missing from its list")
-    if len(job.api) > 1:
-        yield found(DUPLICATED, f"the API lists it {len(job.api)} times")
-    deleted = books.was_struck_by(job.job_id, DELETE)
-    if not job.executions and "Temporal" not in unread and not deleted:
-        yield found(LOST, "no history in Temporal")
-    if len(job.runs) > 1 and not books.was_struck_by(job.job_id, RESET, START_AGAIN):
-        yield found(DUPLICATED, f"{len(job.runs)} runs in Temporal")
-    for run in job.executions:
-        if run.problem is not None:
-            yield found("history", f"the history of run {run.run_id or 'unknown'} {run.problem}")
-    problem = job.record.problem if job.record else "missing"
-    if problem and "records" not in unread:
-        yield found(LOST, f"no JSON record ({problem})")
-    if job.status is not None and not job.ended:
-        yield found(STILL_OPEN, f"the API shows it {job.status} after the stage")
-    for made in job.generations if job.ended else ():
-        if made.finished is None and made.outcome is None:
-            excused = job.faults or job.status == "cancelled"
-            rule = LEFT_OPEN if excused else "ledger"
-            yield found(rule, f"{made.external_id} was accepted and has not ended")
 
 
 def _condition(threshold: Threshold, stages: list[StageResult]) -> Condition:

@@ -8,11 +8,10 @@ from typing import Any
 from loadtest.books import raw
 from loadtest.books.executions import Order, order_in, stage_of
 from loadtest.books.facts import Callback, Generation, mapping, owner
-from loadtest.books.model import Step
+from loadtest.books.model import CALLBACK, Step
 from loadtest.judge.clocks import OWN, SERVER
 from loadtest.judge.compare import Begins, Between, Finding, Number, OneOf, exactly
 from loadtest.judge.reference import Model, task_of
-from loadtest.judge.whole import RECEIVER
 from loadtest.times import instant
 
 SHOWN = 200
@@ -263,7 +262,7 @@ def _delivery(
     if not bent and cause is not None:
         expected["sent_at"] = Between(max([cause - OWN, *waits]), None)
     if sent.reply is None:
-        if not bent and RECEIVER in model.books.steady:
+        if not bent and CALLBACK in model.books.steady:
             ended = float(model.books.run.get("ended_at") or 0.0)
             waits_on = sent is made.callbacks[-1] and ended < (sent.sent or 0.0) + PATIENCE
             expected["error"] = None if waits_on else OneOf(SLOW)
@@ -385,7 +384,8 @@ def _faults(model: Model) -> Iterator[Finding]:
         else:
             # A length of time is a text, and may be drawn.
             for name, fixed in mapping(rule.body.get("with")).items():
-                if isinstance(mapping(row.get("with")).get(name), int | float):
+                drawn = mapping(row.get("with")).get(name)
+                if isinstance(drawn, int | float) and isinstance(fixed, int | float):
                     expected[f"with.{name}"] = fixed
         if prompts := _prompts(model, "image"):
             expected["prompt"] = OneOf(prompts)

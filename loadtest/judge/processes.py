@@ -14,10 +14,10 @@ from loadtest.times import timestamp
 
 TIMEOUT = "timeout"
 """How a history calls the failure of an activity that was silent for too long."""
-SEEN = 2
-"""Answers of a process that show that it goes on."""
 NOTED, WARM = 0.05, 0.2
 """Seconds in which an answer of a process is noted, and in which none takes its first task."""
+BUSY = 0.8
+"""Share of the time between two looks that a process which began in it can have used."""
 
 
 class Start(NamedTuple):
@@ -47,12 +47,7 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
                 text = f"the process {start} was at work on {known} as well"
                 yield named.found("history.identity", text, known, host)
     ours = {name for _, run in runs for name in run.workers}
-    written = {
-        "permit": [(job, run.granted_by, run.granted) for job, run in runs if run.granted],
-        "signals": [(job, s.sender, s.at) for job, run in runs for s in run.called_back],
-        "history.identity": [(job, run.started_by, run.started or 0.0) for job, run in runs],
-    }
-    for (rule, rows), service in zip(written.items(), WRITERS, strict=True):
+    for (service, rule), rows in written(books).items():
         senders = {name for _, name, _ in rows}
         # In one process with the workers, each comes from one.
         for job, name, _ in rows if not senders <= ours else ():
@@ -60,14 +55,21 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
                 text = f"what the {service} writes came from {name}, which is a worker of jobs"
                 yield Subject(job.job_id, job.stage).found(rule, text)
         if not senders & ours:
-            acts = spans((name, at) for _, name, at in rows)
-            yield from _lives(books, run, [service], acts, clocks=clocks)
+            wrote = spans((name, at) for _, name, at in rows)
+            yield from _lives(books, run, [service], wrote, clocks=clocks)
     yield from _lives(books, run, books.workers, at_work(books), clocks=clocks)
     yield from _silent(books, run)
 
 
-WRITERS = ("semaphore", "callback", "api")
-"""The processes that send permits, signal callbacks and start jobs."""
+def written(books: Books) -> dict[tuple[str, str], list[tuple[JobFacts, str, float]]]:
+    """Return what semaphore, receiver and API wrote into histories, each with its rule: permits,
+    callbacks, starts; with the job, the process, and when."""
+    runs = [(job, run) for job in books.jobs for run in job.executions]
+    return {
+        ("semaphore", "permit"): [(j, r.granted_by, r.granted) for j, r in runs if r.granted],
+        ("callback", "signals"): [(j, s.sender, s.at) for j, r in runs for s in r.called_back],
+        ("api", "history.identity"): [(j, r.started_by, r.started or 0.0) for j, r in runs],
+    }
 
 
 def _lives(
@@ -123,8 +125,8 @@ def _silent(books: Books, run: Subject) -> Iterator[Finding]:
             sum(first < at < final for at, _ in books.processes[each]) for each in books.workers
         ]
         begun = chain.from_iterable(starts(books, each) for each in books.workers)
-        ended = any(each.until > last[name] - FAR and each.since < first for each in begun)
-        if looks and min(looks) >= SEEN and not ended:
+        ended = any(each.until > last[name] - FAR and each.since < first - WARM for each in begun)
+        if looks and all(looks) and not ended:
             text = f"{name} took no task from {timestamp(first)} on, and every worker went on"
             yield run.found("processes.cpu", text)
 
@@ -135,7 +137,7 @@ def starts(books: Books, name: str) -> list[Start]:
     return [
         Start(before - NOTED, max(at - cpu, before) + NOTED, cpu < used)
         for (before, used), (at, cpu) in pairwise(books.processes.get(name, ()))
-        if cpu < used or cpu <= at - before
+        if cpu < used or cpu <= BUSY * (at - before)
     ]
 
 

@@ -53,8 +53,8 @@ LAG = 0.05
 """Seconds by which the server's list of runs, another store of it, may differ from histories."""
 MOST_ATTEMPTS, BACK_OFF = 4, 1.0
 """One generation, and three more if the vendor fails, after so many seconds for each failure."""
-TRY_AGAIN = 0.2
-"""Seconds that the runner waits at least before it submits a job once more."""
+TRY_AGAIN = (0.2, 0.4, 0.8)
+"""Seconds that the runner waits at least before each next submission of a job; then more."""
 VENDOR_BUSY = "vendor_busy"
 """The code of a call that its vendor refuses for now, as a mock does by a fault only."""
 GENERATION_FAILED = "generation_failed"
@@ -340,7 +340,8 @@ def _submission(model: Model) -> Iterator[Finding]:
         expected["answered_at"] = Between(clocks.earliest(SERVER, started), model.book.ended)
     for row in model.job.rows.get(raw.SUBMITS, ()):
         took = float(row["answered_at"]) - float(row["sent_at"])
-        tries = {"tries": Number(1, 1 + took / TRY_AGAIN)}
+        most = sum(took >= sum(TRY_AGAIN[:count]) for count in range(len(TRY_AGAIN)))
+        tries = {"tries": Number(1, most + took)}
         yield from model.differ(raw.SUBMITS, row, expected | tries)
 
 

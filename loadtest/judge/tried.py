@@ -20,18 +20,18 @@ from loadtest.books.model import (
     JobFacts,
     Witness,
 )
-from loadtest.judge.fates import AGAIN, GONE, MADE_GOOD
-from loadtest.judge.intervals import Interval, sweep
-from loadtest.judge.judge import (
+from loadtest.judge.conserved import (
     CALLBACK_LOST,
     CHARGED_TWICE,
     DUPLICATED,
     LOST,
     ORPHANED,
     STILL_OPEN,
-    Judgement,
 )
-from loadtest.judge.processes import TIMEOUT, at_work, left
+from loadtest.judge.fates import AGAIN, GONE, MADE_GOOD
+from loadtest.judge.intervals import Interval, sweep
+from loadtest.judge.judge import Judgement
+from loadtest.judge.processes import TIMEOUT, at_work, left, written
 
 # An early one is no harm: a vendor may be quicker than its answer.
 HARMS = (MADE_GOOD, "late", "duplicate", "out_of_order", "rejected", "unknown", AGAIN, GONE)
@@ -171,7 +171,11 @@ def _harm_to_services(judgement: Judgement) -> Iterator[Seen]:
     if killed := kills(judgement):
         said.append(f"{killed} worker(s) replaced")
     text = "; ".join(said) or "no process restarted"
-    yield "kills and restarts", bool(said), text, (RUNNER, TEMPORAL)
+    by_two = killed or any(
+        len({name for _, name, _ in rows}) > 1 for rows in written(books).values()
+    )
+    text = text if by_two or not said else f"{text}, as only metrics say"
+    yield "kills and restarts", bool(by_two and said), text, (RUNNER, TEMPORAL)
     answered = {name: len(samples) for name, samples in books.processes.items()}
     rounds = max(answered.values(), default=0)
     missed = [f"{name} {n} of {rounds} times" for name, n in answered.items() if n < rounds]

@@ -15,8 +15,8 @@ from loadtest.judge.compare import RUN, Between, Finding, Number, OneOf, Subject
 from loadtest.judge.intervals import Interval, sweep, vendor_intervals
 from loadtest.judge.threshold import DEFAULTS, parse
 
-RECEIVER, RUNNERS = "callback", "loadtest"
-"""The receiver's process, and the runner's own."""
+RUNNERS = "loadtest"
+"""The runner's own process."""
 MOMENTS = ("begin", "end", "sample")
 UNANSWERED, EXPIRED = "callbacks_unanswered", "fetched_after_expiry"
 BILL = ("charged_twice", UNANSWERED, EXPIRED)
@@ -26,6 +26,8 @@ DAY = 86_400.0
 SILENT = 45.0
 """Seconds in which a runner at work notes something: it waits for one answer, and then reads its
 clock."""
+FULL = 30_000_000
+"""Bytes of files that a mock keeps for certain."""
 BOUNDARY = 2.0
 """Seconds around both ends of a run in which others' generations may be counted or not."""
 
@@ -39,7 +41,6 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
     for stage in books.stages:
         yield from _stage(stage, books)
         yield from _places(stage, books)
-        yield from _callbacks_arrive(stage, books)
     yield from _shared(books)
     yield from _foreign_jobs(books, run)
     # A mock that was killed has lost its counts.
@@ -116,7 +117,9 @@ def _plan(books: Books, run: Subject) -> Iterator[Finding]:
     }
     if books.done and stages:
         expected["began_at"] = Between(None, min(stage.began for stage in stages))
-        expected["ended_at"] = Between(max(stage.ended for stage in stages), None)
+        read = max((each.answered for each in books.clocks), default=inf)
+        most = inf if books.struck else read + SILENT + len(books.jobs)
+        expected["ended_at"] = Between(max(stage.ended for stage in stages), most)
     runs = (each for job in books.jobs for each in job.executions)
     if sdks := sorted({version for each in runs for version in each.sdks}):
         expected["environment.sdk"] = OneOf(tuple(sdks))
@@ -240,18 +243,6 @@ def _job_id(key: str) -> str:
     return f"job-{sha256(key.encode()).hexdigest()[:24]}"
 
 
-def _callbacks_arrive(stage: StageBook, books: Books) -> Iterator[Finding]:
-    """Expect that some callbacks arrive of those that no fault has touched; else polls alone learn
-    every end."""
-    if books.restarts(RECEIVER) or "receipts" in books.unread:
-        return
-    untouched = [job for job in stage.jobs.values() if job.ended and not job.has_fault("callback")]
-    sent = [c for j in untouched for g in j.generations for c in g.callbacks if c.sent is not None]
-    if sent and not any(c.answered for c in sent) and not any(j.receipts for j in untouched):
-        text = f"none of {len(sent)} callbacks of stage {stage.name} arrived, and no fault is why"
-        yield Subject(untouched[0].job_id, stage.number).found("callbacks", text)
-
-
 def _shared(books: Books) -> Iterator[Finding]:
     """Expect that no two jobs have the same file, or one from the same address, unless a fault has
     swapped them."""
@@ -325,7 +316,7 @@ def _totals(books: Books, step: str, run: Subject) -> Iterator[Finding]:
         seen["stats"]["accepted"] = after["accepted"]
         expected["stats.accepted"] = Number(whole(before["accepted"]), None)
     elif not (forgotten or killed or _others_near(books, rows)):
-        counts = _counts(books, rows, before=before, after=after, bill=bill)
+        counts = _counts(books, step, before=before, after=after, bill=bill)
         for name, (counted, wanted) in counts.items():
             part, _, key = name.partition(".")
             seen[part][key] = counted
@@ -359,7 +350,7 @@ def _bill(books: Books, step: str, bill: dict[str, Any], speed: float) -> Iterat
 
 def _counts(
     books: Books,
-    rows: list[Generation],
+    step: str,
     *,
     before: dict[str, Any],
     after: dict[str, Any],
@@ -370,7 +361,7 @@ def _counts(
     def more(name: str) -> int:
         return whole(after.get(name)) - whole(before.get(name))
 
-    began = float(books.run.get("began_at") or 0.0)
+    rows, began = books.ledgers.get(step, []), float(books.run.get("began_at") or 0.0)
     goes_on = sum(row.finished is None and row.outcome is None for row in rows)
     ids = Counter(row.external_id for row in rows if row.external_id)
     ended = [row for row in rows if (row.finished or 0.0) >= began]
@@ -381,6 +372,13 @@ def _counts(
         "stats.duplicates": (more("duplicates"), sum(count - 1 for count in ids.values())),
         "verdict.open": (whole(bill.get("open")), goes_on),
     }
+    kinds = {stage.name for stage in books.pipeline if stage.vendor == step}
+    files = (each for job in books.jobs for each in job.rows.get(raw.FILES, ()))
+    sizes = [whole(each.get("bytes")) for each in files if each.get("kind") in kinds]
+    least = [row for row in rows if (row.accepted or 0.0) >= began]
+    # What tells of a file's making is not stored. A mock that is full forgets files.
+    if len(least) == len(sizes) and after.get("file_bytes", FULL) < FULL:
+        found["stats.file_bytes"] = more("file_bytes"), Number(sum(sizes), None)
     if not after.get("ledger_dropped"):
         found["verdict.charged"] = (whole(bill.get("charged")), whole(after.get("charged")))
     if not books.armed:

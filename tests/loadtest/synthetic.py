@@ -610,7 +610,8 @@ def _readings(began: float, ended: float, mocks: Collection[str]) -> list[Row]:
 
 def _totals(made: int) -> Row:
     counts = {"accepted": made, "charged": made, "in_flight": 0, "max_in_flight": min(made, 1)}
-    return counts | {"duplicates": 0, "ledger_dropped": 0, "faults_injected": 0}
+    counts |= {"duplicates": 0, "ledger_dropped": 0, "faults_injected": 0}
+    return counts | {"file_bytes": 100 * made}
 
 
 def _vendors(made: int, mocks: Collection[str]) -> Row:

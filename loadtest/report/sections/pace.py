@@ -1,6 +1,7 @@
 """How fast it went: the ladder, the hand-over between jobs, and where the slots' time went."""
 
-from loadtest.judge.judge import DUPLICATED, LOST, Judgement, StageResult
+from loadtest.judge.conserved import DUPLICATED, LOST
+from loadtest.judge.judge import Judgement, StageResult
 from loadtest.judge.pace import FORMULA, PARTS, Spread
 from loadtest.report.page import BAD, GOOD, Block, Cell, Cells, Section, Table, Text, row
 from loadtest.times import duration

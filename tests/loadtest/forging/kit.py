@@ -12,7 +12,8 @@ from typing import Any
 from loadtest.books import raw, seal
 from loadtest.books.raw import RunFolder
 from loadtest.judge.compare import RUN, Finding
-from loadtest.judge.judge import LEFT_OPEN, Judgement
+from loadtest.judge.conserved import LEFT_OPEN
+from loadtest.judge.judge import Judgement
 from loadtest.times import instant
 from tests.loadtest.forging.recorded import PLAIN
 from tests.loadtest.synthetic import exactly, put, signal_of

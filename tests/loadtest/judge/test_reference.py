@@ -8,7 +8,8 @@ import pytest
 
 from loadtest.books import raw
 from loadtest.books.raw import RunFolder
-from loadtest.judge.judge import LEFT_OPEN, STILL_OPEN, Judgement, Verdict, judge
+from loadtest.judge.conserved import LEFT_OPEN, STILL_OPEN
+from loadtest.judge.judge import Judgement, Verdict, judge
 from loadtest.judge.threshold import DEFAULTS
 from loadtest.report.page import BAD, Block, Notice, Table, Tiles
 from loadtest.report.write import sections
@@ -125,6 +126,19 @@ def shown_by_a_poll_before_the_feed_had_it(f: Forger) -> str:
     return "frames.version"
 
 
+def delayed_by_a_length_of_time_that_is_a_text(f: Forger) -> str:
+    """A rule says `"5"` or `"5s"`, and the trace what came of it."""
+
+    def wait(run: Row) -> None:
+        for rules in run["faults"].values():
+            for rule in rules["rules"]:
+                rule["with"] = rule.get("with", {}) | {"seconds": "5"}
+
+    f.json(raw.RUN, wait)
+    f.each(raw.FAULTS, lambda row: put(row, "with", seconds=5.0))
+    return "faults.with.seconds"
+
+
 @pytest.mark.parametrize(
     ("kind", "bend"),
     [
@@ -133,6 +147,7 @@ def shown_by_a_poll_before_the_feed_had_it(f: Forger) -> str:
         (PLAIN, made_from_our_copy_of_its_picture),
         (PLAIN, numbered_by_a_vendor_that_an_earlier_run_had_asked),
         (PLAIN, shown_by_a_poll_before_the_feed_had_it),
+        ("everything-at-once", delayed_by_a_length_of_time_that_is_a_text),
     ],
     ids=lambda it: it if isinstance(it, str) else it.__name__,
 )

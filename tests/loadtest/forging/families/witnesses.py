@@ -112,8 +112,49 @@ def a_stranger_between_two_permits_of_which_none_is_missing(f: Forger) -> Iterab
     return f.order
 
 
+def _hours_later(f: Forger) -> Iterable[str]:
+    f.json(raw.RUN, lambda run: run.update(ended_at=run["ended_at"] + 3600))
+    return ()
+
+
+@forgery
+def a_history_that_does_not_replay(f: Forger) -> Iterable[str]:
+    """Two commands of one task came in the other order."""
+
+    def swap(events: list[Row]) -> None:
+        place = next(n for n, e in enumerate(events) if "timerStartedEventAttributes" in e)
+        one, other = events[place - 1 : place + 1]
+        names = ("eventId", "eventTime", "taskId")
+        kept = [{name: event[name] for name in names} for event in (one, other)]
+        events[place - 1 : place + 1] = other | kept[0], one | kept[1]
+        for body in (body for event in events for body in event.values()):
+            if isinstance(body, dict) and body.get("scheduledEventId") == one["eventId"]:
+                body["scheduledEventId"] = kept[1]["eventId"]
+
+    return f.history(f.job(), swap)
+
+
+@forgery
+def a_film_of_another_size(f: Forger) -> Iterable[str]:
+    """By the stored file, its record and its history."""
+    job_id, size = f.job(), 9_000_000
+    f.each(raw.FILES, lambda row: row["kind"] == "video" and row.update(bytes=size), of=job_id)
+    f.set(raw.STATES, "record", "assets", "video", of=job_id, size=size)
+
+    def change(body: Row) -> None:
+        if str(body["asset_url"]).endswith("/video"):
+            body["asset"].update(size=size)
+
+    f.results(job_id, change)
+    return ()
+
+
 forgeries(
     {
+        "a run that ended hours later": _hours_later,
+        "a submission that was tried too often for its time": lambda f: f.set(
+            raw.SUBMITS, tries=3, answered_at=lambda at: at + 0.4
+        ),
         "steps of the server that came later": lambda f: _steps(f, 200),
         "a task that took no step of the server": lambda f: _steps(f, -2, after="KIND_STICKY"),
         "a callback that a receiver at work refused": lambda f: _unanswered(f, "ConnectError"),
