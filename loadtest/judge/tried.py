@@ -340,7 +340,7 @@ CLAIMS: dict[str, tuple[Callable[[Judgement], Assessed], tuple[str, ...]]] = {
         _at_once,
         (
             "workflow/test_good_run.py::test_many_jobs_run_one_at_a_time_and_in_order",
-            "shared/semaphore/test_process.py::test_two_processes_act_as_one",
+            "shared/semaphore/test_lasting.py::test_two_processes_act_as_one",
         ),
     ),
     "no job lost or doubled": (
