@@ -183,6 +183,11 @@ def test_python_launcher_is_asked_once(tmp_path: Path) -> None:
     assert calls.read_text() == "called\n"
 
 
+def test_pythons_safe_path_hides_no_module(tmp_path: Path) -> None:
+    done = make("urls", data=tmp_path / "data", PYTHONSAFEPATH="1")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_failed_download_of_packages_is_one_line(tmp_path: Path) -> None:
     for name in ("compose", "shared", "requirements"):
         shutil.copytree(ROOT / name, tmp_path / name)
