@@ -152,16 +152,9 @@ def _description(server: Server, run: Run) -> Any:
     async def read_memo() -> dict[str, Any]:
         return memo
 
-    return SimpleNamespace(
-        id=run.workflow_id,
-        run_id=run.run_id,
-        status=run.status,
-        raw_description=raw,
-        memo=read_memo,
-        start_time=datetime.fromtimestamp(run.began, UTC),
-        close_time=run.closed_at and datetime.fromtimestamp(run.closed_at, UTC),
-        history_length=len(run.events),
-    )
+    described = _execution(run)
+    described.raw_description, described.memo = raw, read_memo
+    return described
 
 
 class WorkflowService:
@@ -292,5 +285,7 @@ def _execution(run: Run) -> Any:
         run_id=run.run_id,
         status=run.status,
         start_time=datetime.fromtimestamp(run.began, UTC),
+        close_time=run.closed_at and datetime.fromtimestamp(run.closed_at, UTC),
+        history_length=len(run.events),
         raw_info=SimpleNamespace(memo=SimpleNamespace(fields=run.memo)),
     )

@@ -274,6 +274,14 @@ class Run:
         self.events.append(event)
         return event
 
+    def end(self, status: Status) -> None:
+        """Whatever was under way for it is void."""
+        self.status, self.task = status, None
+        for activity in self.activities.values():
+            activity.ended = True
+        self.activities.clear()
+        self.timers.clear()
+
     def has_news(self) -> bool:
         if any(event.kind in NEWS for event in self.events[self.seen :]):
             return True

@@ -53,7 +53,7 @@ def restored(server: "Server", at: float) -> None:
         old = [run for run in runs if run.made_at <= at and not run.deleted]
         for run in runs:
             del server.by_run[run.run_id]
-            _end_silently(run)
+            run.end(Status.TERMINATED)
         server.runs[workflow_id] = []
         for run in old:
             again = _as_of(run, at)
@@ -66,15 +66,6 @@ def restored(server: "Server", at: float) -> None:
             _resume(server, run)
             if run.has_news():
                 server.tasks.schedule(run)
-
-
-def _end_silently(run: Run) -> None:
-    """What was under way for the run of before the restore is void."""
-    run.status, run.task = Status.TERMINATED, None
-    for activity in run.activities.values():
-        activity.ended = True
-    run.activities.clear()
-    run.timers.clear()
 
 
 def _as_of(run: Run, at: float) -> Run:

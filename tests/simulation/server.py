@@ -219,12 +219,8 @@ class Server:
             run.write(self.world.now, kind, **data)
         run.buffered.clear()
         run.write(self.world.now, f"closed:{status.name}")
-        run.status, run.closed_at = status, self.world.now
-        run.task = None
-        for activity in run.activities.values():
-            activity.ended = True
-        run.activities.clear()
-        run.timers.clear()
+        run.closed_at = self.world.now
+        run.end(status)
         for update in run.updates.values():
             if update.state is not UpdateState.ENDED:
                 # Who has sent it sends it again, to the next run.
