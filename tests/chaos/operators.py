@@ -1,18 +1,16 @@
 """What an operator does with Temporal's own tools, to a job or to the semaphore."""
 
 import asyncio
-from collections.abc import Container
 from contextlib import suppress
 from typing import Any
 
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.api.workflowservice.v1 import (
     PauseActivityRequest,
     ResetActivityRequest,
     UnpauseActivityRequest,
 )
-from temporalio.client import AsyncActivityHandle, Client, WorkflowFailureError
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
@@ -44,8 +42,7 @@ POISON: tuple[object, ...] = (
 
 async def act(client: Client, kind: Kind, workflow_id: str, *, seconds: float) -> bool:
     """Do it; False where what it is meant for was not there, or has just ended."""
-    kinds = SEMAPHORES if workflow_id == SEMAPHORE else STAGES
-    handle = client.get_workflow_handle(workflow_id)
+    handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(workflow_id)
     match kind:
         case Kind.CANCEL:
             await handle.cancel()
@@ -58,81 +55,44 @@ async def act(client: Client, kind: Kind, workflow_id: str, *, seconds: float) -
         case Kind.START_AGAIN:
             return await start_again(client, workflow_id)
         case Kind.POISON:
-            await poison(client)
+            for requests in POISON:
+                await handle.signal(REQUEST_SIGNAL, requests)
+        case _:
+            kinds = SEMAPHORES if workflow_id == SEMAPHORE else STAGES
+            described = (await handle.describe()).raw_description
+            pending = [p for p in described.pending_activities if p.activity_type.name in kinds]
+            if not pending:
+                return False
+            await _to_activity(client, kind, workflow_id, pending[-1].activity_id, seconds=seconds)
+    return True
+
+
+async def _to_activity(
+    client: Client, kind: Kind, workflow_id: str, name: str, *, seconds: float
+) -> None:
+    run = WorkflowExecution(workflow_id=workflow_id)
+    service = client.workflow_service
+    whose: dict[str, Any] = {"namespace": client.namespace, "id": name}
+    handle = client.get_async_activity_handle(
+        workflow_id=workflow_id, run_id=None, activity_id=name
+    )
+    match kind:
         case Kind.ACTIVITY_RESET | Kind.ACTIVITY_FORGET:
-            return await reset_activity(client, workflow_id, heartbeats=kind is Kind.ACTIVITY_RESET)
+            forgets = kind is Kind.ACTIVITY_FORGET
+            await service.reset_activity(
+                ResetActivityRequest(execution=run, reset_heartbeat=forgets, **whose)
+            )
         case Kind.ACTIVITY_PAUSE:
-            return await pause_activity(client, workflow_id, seconds)
+            await service.pause_activity(PauseActivityRequest(execution=run, **whose))
+            await asyncio.sleep(seconds)
+            await service.unpause_activity(UnpauseActivityRequest(execution=run, **whose))
         case Kind.ACTIVITY_FAIL:
-            return await fail_activity(client, workflow_id, kinds)
+            # As Temporal's command does: without a type, and never tried again.
+            await handle.fail(ApplicationError("chaos", non_retryable=True))
         case Kind.ACTIVITY_COMPLETE:
-            return await complete_activity(client, workflow_id, kinds)
+            await handle.complete(GARBAGE)
         case _:
             raise ValueError(f"{kind} is done to no workflow")
-    return True
-
-
-async def reset_activity(client: Client, workflow_id: str, *, heartbeats: bool) -> bool:
-    """Reset a stage's activity, with or without the details of its heartbeats."""
-    if (found := await _pending(client, workflow_id, STAGES)) is None:
-        return False
-    await client.workflow_service.reset_activity(
-        ResetActivityRequest(
-            namespace=client.namespace,
-            execution=WorkflowExecution(workflow_id=workflow_id),
-            id=found.activity_id,
-            reset_heartbeat=not heartbeats,
-        )
-    )
-    return True
-
-
-async def pause_activity(client: Client, workflow_id: str, seconds: float) -> bool:
-    """Pause a stage's activity for the given seconds."""
-    if (found := await _pending(client, workflow_id, STAGES)) is None:
-        return False
-    service, space = client.workflow_service, client.namespace
-    run, name = WorkflowExecution(workflow_id=workflow_id), found.activity_id
-    await service.pause_activity(PauseActivityRequest(namespace=space, execution=run, id=name))
-    await asyncio.sleep(seconds)
-    await service.unpause_activity(UnpauseActivityRequest(namespace=space, execution=run, id=name))
-    return True
-
-
-async def fail_activity(client: Client, workflow_id: str, kinds: Container[str]) -> bool:
-    """Fail one of these activities for good."""
-    handle = await _handle(client, workflow_id, kinds)
-    if handle is not None:
-        # As Temporal's command does: without a type, and never tried again.
-        await handle.fail(ApplicationError("chaos", non_retryable=True))
-    return handle is not None
-
-
-async def complete_activity(client: Client, workflow_id: str, kinds: Container[str]) -> bool:
-    """Complete one of these activities with what is no result."""
-    handle = await _handle(client, workflow_id, kinds)
-    if handle is not None:
-        await handle.complete(GARBAGE)
-    return handle is not None
-
-
-async def _handle(
-    client: Client, workflow_id: str, kinds: Container[str]
-) -> AsyncActivityHandle | None:
-    if (found := await _pending(client, workflow_id, kinds)) is None:
-        return None
-    return client.get_async_activity_handle(
-        workflow_id=workflow_id, run_id=None, activity_id=found.activity_id
-    )
-
-
-async def _pending(
-    client: Client, workflow_id: str, kinds: Container[str]
-) -> PendingActivityInfo | None:
-    """The latest activity of these kinds that has not ended."""
-    described = await client.get_workflow_handle(workflow_id).describe()
-    pending = described.raw_description.pending_activities
-    return next((each for each in reversed(pending) if each.activity_type.name in kinds), None)
 
 
 async def start_again(client: Client, job_id: str) -> bool:
@@ -146,10 +106,3 @@ async def start_again(client: Client, job_id: str) -> bool:
     except WorkflowAlreadyStartedError:
         return False
     return True
-
-
-async def poison(client: Client) -> None:
-    """Ask the semaphore for the slot in ways in which nobody may."""
-    semaphore: Any = client.get_workflow_handle(SEMAPHORE)
-    for requests in POISON:
-        await semaphore.signal(REQUEST_SIGNAL, requests)

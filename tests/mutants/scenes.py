@@ -9,6 +9,7 @@ from typing import Any
 from shared.jobs.slots import JOB_GATE
 from shared.semaphore.messages import semaphore_id
 from tests.chaos import operators
+from tests.chaos.schedule import Kind
 from tests.fixtures.eventually import eventually
 from tests.mutants.mutant import PLAIN
 from tests.mutants.site import Json, Scene, Site
@@ -164,7 +165,8 @@ async def semaphore_terminated(site: Site) -> None:
 async def watch_failed(site: Site) -> None:
     """An operator fails the watch over the first job while its image is being made."""
     await _first_under_way(site, "image")
-    assert await operators.fail_activity(site.client, operators.SEMAPHORE, operators.SEMAPHORES)
+    semaphore = operators.SEMAPHORE
+    assert await operators.act(site.client, Kind.ACTIVITY_FAIL, semaphore, seconds=0.0)
     await site.hurry("image")
 
 
