@@ -41,6 +41,7 @@ from compose.stack.services import (
     further,
 )
 from shared.http.hosts import is_loopback
+from shared.http.mistakes import DIGITS
 from shared.settings.common import MOCKED
 
 LOOPBACK = "127.0.0.1"
@@ -149,7 +150,7 @@ class Settings(BaseModel):
     ports: Mapping[str, int]
 
     mode: Mode = Mode.AUTO
-    workers: int = Field(
+    workers: Annotated[int, DIGITS] = Field(
         1, ge=1, le=MOST_WORKERS, description=f"is not a whole number from 1 to {MOST_WORKERS}"
     )
     pipelines: str = ""

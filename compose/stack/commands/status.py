@@ -13,6 +13,7 @@ from compose.stack.local import Local
 from compose.stack.output import paint, say, table
 from compose.stack.services import API, CALLBACK, IMAGE, TEMPORAL, VIDEO
 from compose.stack.settings import Settings
+from shared.http.mistakes import DIGITS
 
 
 def ps(settings: Settings) -> None:
@@ -48,7 +49,7 @@ class Logs(BaseModel):
     terminal."""
 
     s: Annotated[list[str], BeforeValidator(_names)] = []
-    lines: int = Field(100, ge=0, le=10**9, description="is not a whole number")
+    lines: Annotated[int, Field(ge=0, le=10**9, description="is not a whole number"), DIGITS] = 100
     follow: Literal["0", "1"] | None = None
 
 

@@ -62,6 +62,8 @@ def test_every_mistake_is_reported_at_once_with_its_origin(root: Path) -> None:
     ("environ", "said"),
     [
         ({"WORKERS": "0"}, "WORKERS=0"),
+        ({"WORKERS": "٣"}, "WORKERS=٣"),
+        ({"WORKERS": "1_0"}, "WORKERS=1_0"),
         ({"API_PORT": "+80"}, "API_PORT=+80"),
         ({"WORKERS": "9" * 5000}, "9… (environment) is not a whole number from 1 to 64"),
         ({"MODE": "a\n\x1b[31m"}, r"MODE=a\n\x1b[31m (environment) is not one of"),
