@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 from uuid import uuid4
 
 from temporalio.client import Client
@@ -24,21 +23,11 @@ from tests.fixtures.streams import Wire, wire_to
 from tests.stack.driver import Stack, own_settings
 
 
-class Ground(Protocol):
-    """What can be done to a target; one that isn't there just now is left alone."""
-
-    async def kill(self, target: str) -> None:
-        """Send SIGKILL; the supervisor starts it again."""
-
-    async def freeze(self, target: str, seconds: float) -> None:
-        """Send SIGSTOP, and SIGCONT after the given seconds."""
-
-    async def restart(self, target: str) -> None:
-        """An orderly stop, and a start."""
-
-
 class Processes:
-    """Stacks in the local mode; the supervisor of each starts again what has ended."""
+    """Stacks in the local mode; the supervisor of each starts again what has ended.
+
+    A target that isn't there just now is left alone, here as in containers.
+    """
 
     def __init__(self, *stacks: Stack) -> None:
         self._sockets = [socket_path(Path(each.settings["DATA_DIR"], "run")) for each in stacks]
@@ -150,7 +139,7 @@ class Site:
 
     stack: Stack
     client: Client
-    ground: Ground
+    ground: Processes | Containers
     wire: Wire | None
     temporal: str
     vendors: Mapping[str, VendorWire] = field(default_factory=dict)
