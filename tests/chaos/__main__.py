@@ -16,7 +16,6 @@ from tests.chaos.judgement import violations
 from tests.chaos.run import ChaosPlan, run
 from tests.chaos.schedule import AS_PROCESSES, IN_CONTAINERS, KILLS
 from tests.chaos.site import as_processes, in_containers
-from tests.fixtures.options import positive
 
 SITES = {"local": (as_processes, AS_PROCESSES), "docker": (in_containers, IN_CONTAINERS)}
 # So long that most of what was killed is back before the next kill.
@@ -27,7 +26,7 @@ INTERRUPTED = 130
 def main(arguments: list[str]) -> int:
     """Run as asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos")
-    parser.add_argument("--minutes", type=positive, default=5.0)
+    parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000))
     parser.add_argument("--mode", choices=("auto", *SITES), default="local")
     parser.add_argument("--deck", choices=("all", "kills"), default="all")

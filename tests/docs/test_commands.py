@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from compose.stack.cli import COMMANDS, STANDALONE
-from compose.stack.commands import bench, mocks, prove, status
+from compose.stack.commands import bench, develop, mocks, status
 from compose.stack.namespace import Options
 from tests.compose.made import made, project
 from tests.docs.pages import ROOT, every_page, fences, name, read, spans, tables
@@ -59,7 +59,9 @@ STACK = "compose/stack.sh"
 # What commands take beside the settings.
 OPTIONS = (
     bench.Options,
-    prove.Options,
+    develop.Chaos,
+    develop.Simulation,
+    develop.Mutants,
     mocks.Fault,
     status.Logs,
     Options,

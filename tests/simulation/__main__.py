@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from compose.stack.output import INTERRUPTED, USAGE, complain
-from tests.fixtures.options import positive
 from tests.simulation.plan import Kind, Plan, Rule, drawn
 from tests.simulation.product import product_in_virtual_time
 from tests.simulation.shrink import shrunk, told
@@ -19,9 +18,9 @@ SHOWN = 5
 def main(arguments: list[str]) -> int:
     """0 when no rule was broken, else 1; 2 where something is named that there is not."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation")
-    parser.add_argument("--minutes", type=positive, default=10.0)
+    parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int)
-    parser.add_argument("--histories", type=positive, help="so many, whatever time it takes")
+    parser.add_argument("--histories", type=int, help="so many, whatever time it takes")
     parser.add_argument("--only", action="store_true", help="this seed alone, told and shrunk")
     parser.add_argument("--rule", choices=[rule.name for rule in Rule], help="shrink to this one")
     parser.add_argument("--kinds", default="", help="strikes to draw from: reset,…")
@@ -55,7 +54,7 @@ def _one(plan: Plan, rule: Rule | None) -> int:
     return 1
 
 
-def _many(first: int, seconds: float, histories: float | None, kinds: tuple[str, ...]) -> int:
+def _many(first: int, seconds: float, histories: int | None, kinds: tuple[str, ...]) -> int:
     _say(f"seeds from {first}")
     began, count, bad = time.monotonic(), 0, 0
     shown: dict[Rule, int] = {}

@@ -8,19 +8,64 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, Field
 
 from compose.stack import machine
+from compose.stack.given import options
 from compose.stack.output import VERDICT, StackError, paint, say, shown
+from compose.stack.settings import Mode
 from compose.stack.subprocesses import capture, hand_over
 
 # Most of a test's time is waiting. Five processes are no faster than four.
 SIDE_BY_SIDE = ["-n", "4", "--dist", "loadscope", "--no-loadscope-reorder"]
-# Make's variables that are options of a suite, which checks them.
-SUITES = {
-    "chaos": ("SEED", "MINUTES", "MODE", "DECK", "REPORTS_DIR"),
-    "simulation": ("SEED", "MINUTES", "HISTORIES", "KINDS"),
-    "mutants": ("ONLY",),
-}
+MINUTES = r"^(0*[1-9]\d{0,3}(\.\d+)?|0?\.\d*[1-9]\d*)$"
+NO_MINUTES = "is not a number of minutes above 0"
+
+
+class Seed(BaseModel):
+    """The seed, drawn at random by default; a description is the error for a wrong value."""
+
+    seed: str = Field(
+        "", pattern=r"^\d{1,15}$", description="is not a whole number of at most 15 digits"
+    )
+
+
+class Chaos(Seed):
+    """Options of `make chaos`. Processes are the default mode, because only their connections can
+    be cut. With DECK=kills each part of the stack is killed once, and MINUTES is ignored."""
+
+    minutes: str = Field("5", pattern=MINUTES, description=NO_MINUTES)
+    mode: Mode = Mode.LOCAL
+    deck: Literal["all", "kills"] = "all"
+    reports_dir: str = "reports"
+
+
+class Simulation(Seed):
+    """Options of `make simulate`: MINUTES of histories, or HISTORIES of them, with seeds from SEED
+    on; KINDS limits the strikes."""
+
+    minutes: str = Field("10", pattern=MINUTES, description=NO_MINUTES)
+    histories: str = Field(
+        "", pattern=r"^0*[1-9]\d{0,8}$", description="is not a whole number from 1 on"
+    )
+    kinds: str = Field(
+        "", pattern="^[a-z_]+(,[a-z_]+)*$", description="is not a list such as cancel,reset"
+    )
+
+
+class Mutants(BaseModel):
+    """Options of `make mutants`; ONLY names the mutants to run."""
+
+    only: str = Field(
+        "",
+        pattern="^([a-z0-9-]+(,[a-z0-9-]+)*)?$",
+        description="is not a list such as two-holders,one-film-for-all",
+    )
+
+
+SUITES: dict[str, type[BaseModel]] = {"chaos": Chaos, "simulation": Simulation, "mutants": Mutants}
 
 
 def test(root: Path, environ: Mapping[str, str]) -> int:
@@ -34,10 +79,10 @@ def test(root: Path, environ: Mapping[str, str]) -> int:
 
 
 def suite(root: Path, name: str, environ: Mapping[str, str]) -> int:
-    """Run a suite of SUITES; return 0 if no rule was broken, 1 if one was, 2 for a wrong option."""
-    given = [each for each in SUITES[name] if environ.get(each)]
-    words = [f"--{each.lower().replace('_', '-')}={environ[each]}" for each in given]
-    return run(root, f"tests.{name}", words)
+    """Run a suite of SUITES with its options; return 0 if no rule was broken, else 1."""
+    given = options(SUITES[name], environ).model_dump()
+    words = [(f"--{each.replace('_', '-')}", value) for each, value in given.items() if value]
+    return run(root, f"tests.{name}", [word for pair in words for word in pair])
 
 
 def run(root: Path, module: str, words: Sequence[str] = ()) -> int:

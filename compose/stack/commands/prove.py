@@ -12,8 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
-from pydantic import BaseModel, Field
-
 from compose.stack import modes
 from compose.stack.commands import bench, develop, lifecycle, runs
 from compose.stack.given import options
@@ -49,14 +47,6 @@ class Proof:
             yield settings
         finally:
             to_its_end(lambda: lifecycle.down(settings))
-
-
-class Options(BaseModel):
-    """The seed of every part, drawn at random by default."""
-
-    seed: str = Field(
-        "", pattern=r"^\d{1,15}$", description="is not a whole number of at most 15 digits"
-    )
 
 
 # Carries a part out under its name, and returns its exit status.
@@ -106,7 +96,7 @@ def prove(settings: Settings, environ: Mapping[str, str]) -> int:
 
     The user's stack is not touched. An interrupt ends the part and the proof, and the page says so.
     """
-    seed = options(Options, environ).seed or str(secrets.randbelow(1_000_000))
+    seed = options(develop.Seed, environ).seed or str(secrets.randbelow(1_000_000))
     began = datetime.now(UTC)
     folder = settings.reports_dir / f"prove-{began:%Y%m%d-%H%M%S}"
     # Not the mode of a running stack.
