@@ -224,10 +224,6 @@ def test_running_stack_is_switched_to_other_vendors_and_back(
     rows = httpx.get(f"{vendors['KLING_URL']}/admin/ledger", timeout=60).json()
     assert [row["outcome"] for row in rows] == ["succeeded"]
 
-    stack.make("up", "MOCKS=video")
-    assert pids(stack, "mock_comfyui") == set() != pids(stack, "mock_kling")
-    assert "PASS: 1 of 1 jobs succeeded" in stack.make("test-1")
-
     stack.make("mocks-on")
     assert pids(stack, "mock_comfyui")
     assert stack.follow(stack.submit("a fox"), until=ENDED)["status"] == "succeeded"
