@@ -29,7 +29,7 @@ from loadtest.judge.conserved import (
     STILL_OPEN,
 )
 from loadtest.judge.fates import AGAIN, GONE, MADE_GOOD
-from loadtest.judge.intervals import Interval, sweep
+from loadtest.judge.intervals import VENDORS, Interval, sweep
 from loadtest.judge.judge import Judgement
 from loadtest.judge.processes import TIMEOUT, at_work, left, written
 
@@ -40,6 +40,7 @@ DAMAGE = ("reset", "truncate", "empty", "corrupt")
 REAL = 5.0
 """Seconds that the median generation of a real vendor takes at least."""
 API = "api"
+UNSENT = "without mocks it is not known what was sent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +203,7 @@ def _harm_by_vendors(judgement: Judgement) -> Iterator[Seen]:
     harms = [f"{found[fate]} {fate.replace('_', ' ')}" for fate in HARMS if found[fate]]
     text = ", ".join(harms) or f"none of {found.total()}"
     if "video" not in books.mocks:
-        harms, text = [], "without mocks it is not known what was sent"
+        harms, text = [], UNSENT
     elif videos and not any(row.calls_back for row in videos):
         harms, text = [], "the vendor had no callback address: every end was polled"
     yield "callbacks that go wrong", bool(harms), text, (LEDGERS, RECEIPTS)
@@ -256,7 +257,11 @@ def _at_once(judgement: Judgement) -> Assessed:
     if not wanted:
         return NOT_TRIED, "no stage had more jobs than places"
     stage = max(wanted, key=lambda each: most[each.number])
-    counts = [f"{found.most} by {book}" for book, found in stage.at_once.items() if found.intervals]
+    shown = {name: each for name, each in stage.at_once.items() if each.intervals}
+    if not judgement.books.mocked:
+        # One vendor's book shows what ran at once at this one.
+        shown.pop(VENDORS, None)
+    counts = [f"{each.most} by {book}" for book, each in shown.items()]
     text = f"{most[stage.number]} jobs wanted {stage.limit} place(s)"
     state = SHOWN if counts else NOT_TRIED
     return state, f"{text}; most at once: {', '.join(counts) or 'unknown'}"
@@ -291,6 +296,8 @@ def _paid_once(judgement: Judgement) -> Assessed:
 def _callbacks_harmless(judgement: Judgement) -> Assessed:
     if named := _found(judgement, CALLBACK_LOST, ORPHANED):
         return BROKEN, f"{named} finding(s), see the callback fates"
+    if not judgement.books.callbacks_known:
+        return NOT_TRIED, UNSENT
     found = fates(judgement)
     counts = {"lost": found[MADE_GOOD], "late": found["late"], "doubled": found["duplicate"]}
     text = ", ".join(f"{count or 'none'} {name}" for name, count in counts.items())

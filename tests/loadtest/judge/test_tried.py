@@ -130,6 +130,16 @@ def test_without_mocks_the_histories_say_how_quick_the_vendors_were(tmp_path: Pa
     assert real["faults of vendors"].tried is False
 
 
+def test_claims_that_need_a_ledger_say_that_it_is_absent(tmp_path: Path) -> None:
+    plan = planned("2", seed="7", mocks=("image",))
+    judgement = judge(Synthetic(tmp_path, plan=plan, mocks=("image",)).write().folder)
+    said = {claim.text: (claim.state, claim.why) for claim in claims(judgement)}
+
+    assert judgement.headline.endswith("; without the ledger of: video")
+    assert "by vendors" not in said[AT_ONCE][1]
+    assert said[CALLBACK] == (NOT_TRIED, "without mocks it is not known what was sent")
+
+
 @pytest.mark.parametrize(("kind", "count"), [("plain", 1), ("workers-killed", 4)])
 def test_histories_name_the_processes_that_took_tasks(
     kind: str, count: int, tmp_path: Path
