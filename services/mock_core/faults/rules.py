@@ -98,9 +98,10 @@ def _service(name: str, info: ValidationInfo) -> str:
 
 def _do(do: str, info: ValidationInfo) -> str:
     where = info.data.get("where")
-    if where is not None and f"{where}.{do}" not in KINDS:
-        known = ", ".join(kind.do for kind in KINDS.values() if kind.where is where)
-        raise ValueError(f"There is no {do!r} at {where}: one of {known}.")
+    known = dict.fromkeys(kind.do for kind in KINDS.values() if where in (None, kind.where))
+    if do not in known:
+        place = f" at {where}" if where else ""
+        raise ValueError(f"There is no {do!r}{place}: one of {', '.join(known)}.")
     return do
 
 

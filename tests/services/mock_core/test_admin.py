@@ -131,6 +131,7 @@ CONFIGURED = ["speed", "duplicates", "colour"]
         (SUBMIT, b"", ["body"]),
         (SUBMIT, b"\xff", ["body"]),
         (FAULTS, {"rules": [POLL, {"do": 3}]}, ["where", "do"]),
+        (FAULTS, {"rules": [{"where": "moon", "do": "explode"}]}, ["where", "do"]),
         (FAULTS, {**REFUSE, "match": {"nth": "x"}, "often": {"first": 0}}, COUNTED),
         (FAULTS, {"rules": [], "\ud800": 1}, ["body"]),
         (FAULTS, {**REFUSE, "with": {"message": "\ud800"}}, ["body"]),
