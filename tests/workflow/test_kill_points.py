@@ -1,6 +1,6 @@
-"""A worker is killed at every place between a job's start and its end: nothing is paid twice.
+"""A worker is killed at the places between a job's start and its end: nothing is paid twice.
 
-With KILL_POINTS=native in the environment, all of them over the vendors' own wires.
+With KILL_POINTS=all in the environment, at every one of them, over both wires.
 """
 
 import asyncio
@@ -76,15 +76,15 @@ OF_ADAPTERS = (
     *("image submit", "image poll", HEARD),
     *("video submit", "video heartbeat", "video poll", "video move"),
 )
-NATIVE = WIRES["native"].points()
-POINTS = (
-    {"native": NATIVE}
-    if os.environ.get("KILL_POINTS") == "native"
-    else {
-        "service": WIRES["service"].points(),
-        "native": [each for each in NATIVE if each[0][0] in OF_ADAPTERS],
-    }
+# Code that all stages share, which the video's deaths are for, and all versions of a record.
+ALIKE = (
+    *(f"image {what}" for what in ("fence", "file", "download", "check", "move")),
+    *("record 2", "record 3", "record 4"),
 )
+POINTS = {name: wire.points() for name, wire in WIRES.items()}
+if os.environ.get("KILL_POINTS") != "all":
+    POINTS["service"] = [each for each in POINTS["service"] if each[0][0] not in ALIKE]
+    POINTS["native"] = [each for each in POINTS["native"] if each[0][0] in OF_ADAPTERS]
 # The places that are a request to a vendor.
 REQUESTS = {"look-up", "submit", "poll", "result", "download", "version"}
 # A death costs some seconds of waiting and little work, so that many die side by side.
@@ -116,7 +116,7 @@ async def deaths(
         await line.change(limit=AT_ONCE)
         tasks = {
             points: asyncio.create_task(death_at(line, points, turn=turn))
-            for points in POINTS.get(name, ())
+            for points in POINTS[name]
         }
         yield Deaths(line, wire, tasks)
         for task in tasks.values():
