@@ -1,6 +1,6 @@
-"""A worker is killed at the places between a job's start and its end: nothing is paid twice.
+"""A worker is killed at every place between a job's start and its end: nothing is paid twice.
 
-With KILL_POINTS=all in the environment, at every one of them, over both wires.
+With KILL_POINTS=native in the environment, all of them over the vendors' own wires.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 
 from services.semaphore.worker import running_semaphore
+from services.worker.settings.worker import WorkerSettings
 from services.worker.worker import running_worker
 from shared.jobs.states import Status
 from tests.fixtures.temporal import NewClient
@@ -26,6 +27,7 @@ from tests.workflow.deaths import (
     Death,
     Point,
     base_of,
+    check_each,
     check_paid_once,
     errand_of,
     killed,
@@ -34,6 +36,27 @@ from tests.workflow.deaths import (
 )
 from tests.workflow.pipeline import Pipeline, pipeline, vendors
 from tests.workflow.wires import COMFYUI, KLING
+
+AT_A_COMFYUI: list[tuple[Point, ...]] = [
+    (("image submit", "before"),),
+    (("image submit", "after"),),
+    # The second one dies of looking up what the first one has submitted.
+    (("image submit", "after"), ("image look-up", "after")),
+    (("image poll", "after"),),
+    ((HEARD, "after"),),
+]
+
+
+AT_KLING: list[tuple[Point, ...]] = [
+    (("video submit", "before"),),
+    (("video submit", "after"),),
+    # The second one dies of looking up what the first one has submitted.
+    (("video submit", "after"), ("video look-up", "after")),
+    (("video heartbeat", "after"),),
+    (("video poll", "after"),),
+    (("video move", "after"),),
+]
+
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -71,57 +94,46 @@ WIRES = {
     # A look-up at a ComfyUI that knows nothing asks for the file as well.
     "native": Wire({**COMFYUI, **KLING}, NATIVE_PLACES, unasked=len(RESULTS)),
 }
-# With these the vendors' adapters have to do.
-OF_ADAPTERS = (
-    *("image submit", "image poll", HEARD),
-    *("video submit", "video heartbeat", "video poll", "video move"),
-)
-# Code that all stages share, which the video's deaths are for, and all versions of a record.
-ALIKE = (
-    *(f"image {what}" for what in ("fence", "file", "download", "check", "move")),
-    *("record 2", "record 3", "record 4"),
-)
-POINTS = {name: wire.points() for name, wire in WIRES.items()}
-if os.environ.get("KILL_POINTS") != "all":
-    POINTS["service"] = [each for each in POINTS["service"] if each[0][0] not in ALIKE]
-    POINTS["native"] = [each for each in POINTS["native"] if each[0][0] in OF_ADAPTERS]
+CHOSEN = WIRES[os.environ.get("KILL_POINTS", "service")]
+POINTS = CHOSEN.points()
 # The places that are a request to a vendor.
 REQUESTS = {"look-up", "submit", "poll", "result", "download", "version"}
 # A death costs some seconds of waiting and little work, so that many die side by side.
 AT_ONCE = 12
+NATIVE_SETTINGS = {*COMFYUI, *KLING}
 
 
 @dataclass
 class Deaths:
-    """One job per point of a wire, all under way."""
+    """One job per point, all under way."""
 
     line: Pipeline
-    wire: Wire
     tasks: dict[tuple[Point, ...], asyncio.Task[Death]]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def deaths(
-    request: pytest.FixtureRequest, new_client: NewClient, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Deaths]:
+async def line(
+    new_client: NewClient, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Pipeline]:
     """Vendors, receiver and a wide gate; the workers are the test's own."""
-    name, client, turn = request.param, await new_client(), asyncio.Semaphore(AT_ONCE)
-    wire, folder = WIRES[name], tmp_path_factory.mktemp("kill-points")
+    client, folder = await new_client(), tmp_path_factory.mktemp("kill-points")
     async with (
-        pipeline(client, folder, **wire.settings) as line,
+        pipeline(client, folder, **CHOSEN.settings) as line,
         running_semaphore(client, shutdown_seconds=0.1),
-        # The jobs' own queues are others: it reads the records, before anything is granted.
         running_worker(line.settings, client),
     ):
         await line.change(limit=AT_ONCE)
-        tasks = {
-            points: asyncio.create_task(death_at(line, points, turn=turn))
-            for points in POINTS[name]
-        }
-        yield Deaths(line, wire, tasks)
-        for task in tasks.values():
-            task.cancel()
-        await asyncio.gather(*tasks.values(), return_exceptions=True)
+        yield line
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def deaths(line: Pipeline) -> AsyncIterator[Deaths]:
+    turn = asyncio.Semaphore(AT_ONCE)
+    tasks = {points: asyncio.create_task(death_at(line, points, turn=turn)) for points in POINTS}
+    yield Deaths(line, tasks)
+    for task in tasks.values():
+        task.cancel()
+    await asyncio.gather(*tasks.values(), return_exceptions=True)
 
 
 async def death_at(line: Pipeline, points: tuple[Point, ...], *, turn: asyncio.Semaphore) -> Death:
@@ -130,32 +142,32 @@ async def death_at(line: Pipeline, points: tuple[Point, ...], *, turn: asyncio.S
         return await killed(line, await start(line), points)
 
 
-def name_of(case: str | tuple[Point, ...]) -> str:
-    return case if isinstance(case, str) else "; ".join(f"{when} {place}" for place, when in case)
+def name_of(points: tuple[Point, ...]) -> str:
+    return "; ".join(f"{moment} {place}" for place, moment in points)
 
 
-@pytest.mark.parametrize(
-    ("deaths", "points"),
-    [(wire, points) for wire, listed in POINTS.items() for points in listed],
-    indirect=["deaths"],
-    ids=name_of,
-)
+@pytest.mark.parametrize("points", POINTS, ids=name_of)
 async def test_killed_job_continues_and_is_paid_once(
     deaths: Deaths, points: tuple[Point, ...]
 ) -> None:
     await check_paid_once(deaths.line, await deaths.tasks[points])
 
 
-@pytest.mark.parametrize("deaths", WIRES, indirect=True)
-async def test_list_of_points_is_complete(deaths: Deaths, tmp_path: Path) -> None:
+@pytest.mark.parametrize("wire", WIRES.values(), ids=list(WIRES))
+async def test_list_of_points_is_complete(line: Pipeline, tmp_path: Path, wire: Wire) -> None:
     """A job that nobody disturbs passes these places and no other; the vendors saw no more."""
-    line, wire = deaths.line, deaths.wire
     async with vendors() as (images, videos):
-        addresses = {"image_service_url": base_of(images), "video_service_url": base_of(videos)}
+        settings = WorkerSettings.model_validate(
+            {
+                **line.settings.model_dump(exclude=NATIVE_SETTINGS),
+                **wire.settings,
+                "image_service_url": base_of(images),
+                "video_service_url": base_of(videos),
+            }
+        )
         job_id, notes = await start(line), tmp_path / "notes"
-        errand = errand_of(line, job_id)
-        settings = errand.settings.model_copy(update=addresses)
-        with process_of(replace(errand, settings=settings, notes=notes)):
+        errand = replace(errand_of(line, job_id), settings=settings, notes=notes)
+        with process_of(errand):
             record = await line.ended(job_id)
         assert record.status is Status.SUCCEEDED, record
         asked = [
@@ -169,3 +181,14 @@ async def test_list_of_points_is_complete(deaths: Deaths, tmp_path: Path) -> Non
     begun = [place for place, moment in passed if moment == "before"]
     requests = [place for place in begun if place.split()[1] in REQUESTS]
     assert len(requests) + wire.unasked == len(asked), asked
+
+
+@pytest.mark.parametrize(
+    ("points", "vendor_api"),
+    [(AT_A_COMFYUI, COMFYUI), (AT_KLING, KLING)],
+    ids=["image over ComfyUI's", "video over Kling's"],
+)
+async def test_killed_job_continues_on_the_native_routes(
+    new_client: NewClient, tmp_path: Path, points: list[tuple[Point, ...]], vendor_api: Json
+) -> None:
+    await check_each(await new_client(), tmp_path, points, **vendor_api)
