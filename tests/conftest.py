@@ -1,6 +1,6 @@
 """Registers the fixtures that several folders share; no test is judged by its wall-clock time.
 
-Most tests wait for something, so six processes share the machine (`make test`). A file's tests
+Most tests wait for something, so four processes share the machine (`make test`). A file's tests
 stay together.
 """
 

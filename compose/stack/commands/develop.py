@@ -18,8 +18,8 @@ from compose.stack.output import VERDICT, StackError, paint, say, shown
 from compose.stack.settings import Mode
 from compose.stack.subprocesses import capture, hand_over
 
-# Most of a test's time is waiting: four processes leave a third of two processors idle.
-SIDE_BY_SIDE = ["-n", "6", "--dist", "loadscope", "--no-loadscope-reorder"]
+# Most of a test's time is waiting. Six processes are no faster than four.
+SIDE_BY_SIDE = ["-n", "4", "--dist", "loadscope", "--no-loadscope-reorder"]
 MINUTES = r"^(0*[1-9]\d{0,3}(\.\d+)?|0?\.\d*[1-9]\d*)$"
 NO_MINUTES = "is not a number of minutes above 0"
 
