@@ -54,6 +54,8 @@ def missing() -> str | None:
 # Linux gives the ports from 32768 on to connections (ip_local_port_range), so one from there may be
 # taken before its server listens.
 LOWEST, HIGHEST = 10240, 32767
+# Given to this process already, and perhaps not listened on yet.
+_given: set[int] = set()
 
 
 def wanted_ports(settings: Settings, *, containers: bool, running: Iterable[str]) -> dict[int, str]:
@@ -84,11 +86,12 @@ def is_free(bind: str, port: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return free ports of loopback, in a row, outside of the range for connections."""
+    """Return free ports of loopback, in a row, outside of the range for connections; none twice."""
     for _ in range(1000):
         first = LOWEST + secrets.randbelow(HIGHEST + 2 - count - LOWEST)
         found = list(range(first, first + count))
-        if all(is_free(LOOPBACK, port) for port in found):
+        if _given.isdisjoint(found) and all(is_free(LOOPBACK, port) for port in found):
+            _given.update(found)
             return found
     raise StackError(f"no {count} free ports were found one after the other", UNREACHABLE)
 

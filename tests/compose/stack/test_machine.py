@@ -86,3 +86,10 @@ def test_ports_of_a_stack_are_consecutive_and_not_ephemeral() -> None:
     # The lower end is the machine's own word for what it gives to connections.
     given = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     assert first + 2 < given
+
+
+def test_ports_are_given_once() -> None:
+    """Two stacks that start side by side would else take the same, which neither listens on yet."""
+    most = machine.HIGHEST + 1 - machine.LOWEST
+    given = [port for _ in range(40) for port in machine.free_ports(most // 100)]
+    assert len(given) == len({*given})
