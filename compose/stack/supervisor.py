@@ -8,8 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from supervisor.xmlrpc import SupervisorTransport
-
 from compose.stack.output import UNREACHABLE, StackError
 from compose.stack.services import TEMPORAL
 
@@ -28,11 +26,41 @@ class StillRuns(StackError):
     """A program has not stopped yet."""
 
 
+class _Connection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=PATIENCE)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(PATIENCE)
+        self.sock.connect(str(self._path))
+
+
+class _Transport(xmlrpc.client.Transport):
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:
+        # Kept, so that it is closed with the proxy.
+        connection = _Connection(self._path)
+        self._connection = host, connection
+        return connection
+
+
 def answers(path: Path) -> bool:
     """True if a supervisor listens there."""
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(PATIENCE)
-        return not probe.connect_ex(str(path))
+    connection = _Connection(path)
+    try:
+        connection.connect()
+    except OSError:
+        return False
+    finally:
+        connection.close()
+    return True
 
 
 def update(path: Path) -> None:
@@ -58,8 +86,7 @@ def update(path: Path) -> None:
 
 def call(path: Path, method: str, *given: str | bool) -> Any:
     """Return the answer to a call such as `supervisor.getAllProcessInfo`; raise IsEnding."""
-    transport = SupervisorTransport(serverurl=f"unix://{path}")
-    with xmlrpc.client.ServerProxy("http://localhost", transport) as proxy:
+    with xmlrpc.client.ServerProxy("http://localhost", _Transport(path)) as proxy:
         try:
             return getattr(proxy, method)(*given)
         except xmlrpc.client.Fault as fault:
