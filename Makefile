@@ -11,9 +11,12 @@ else
 stack := @compose/stack.sh
 endif
 unexport MAKEFLAGS
+# The names on the command line, of which our commands refuse those that nothing reads.
+export MAKE_NAMES :=
 # A value of the command line is text: make would expand it for each recipe, a $(shell …) in it, too.
 $(foreach name,$(.VARIABLES),$(if $(findstring command,$(origin $(name))),\
-  $(eval override $(name) := $$(value $(name)))$(eval export $(name))))
+  $(eval override $(name) := $$(value $(name)))$(eval export $(name))\
+  $(eval export MAKE_NAMES += $(name))))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:

@@ -16,8 +16,9 @@ from compose.stack.commands import (
     status,
     trial,
 )
+from compose.stack.given import raise_wrong
 from compose.stack.output import INTERRUPTED, USAGE, StackError, complain, reason_of
-from compose.stack.settings import Settings, load, load_for_down
+from compose.stack.settings import Settings, load, load_for_down, read
 from compose.stack.subprocesses import raise_on_sigterm
 from shared.texts import replace_unprintable
 
@@ -83,6 +84,7 @@ def main(arguments: Sequence[str]) -> int:
 def _dispatch(arguments: list[str]) -> int | None:
     name, words = "".join(arguments[:1]), arguments[1:]
     if name in STANDALONE and not words:
+        raise_wrong(read(ROOT, ENV).misnamed)
         return STANDALONE[name]()
     if name not in COMMANDS or len(words) != COMMANDS[name][0]:
         known = ", ".join([*COMMANDS, *STANDALONE])

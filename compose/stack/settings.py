@@ -58,6 +58,14 @@ WIRED = ("IMAGE_SERVICE_URL", "VIDEO_SERVICE_URL")
 _IN_COMMON = {"CALLBACK_SECRET": {"worker", "callback", "api"}, "STACK": {"worker", "semaphore"}}
 # How the SDK reads TEMPORAL_TLS.
 _FLAGS = ("true", "false", "1", "0")
+# What make's command line may name besides settings: options of commands, and what tools read.
+OPTIONS = {
+    *("ARGS", "CONCURRENCY", "DAYS", "DECK", "FOLLOW", "FORCE", "HISTORIES", "KINDS", "LINES"),
+    *("MINUTES", "NAME", "ON_VIDEO_FAILURE", "ONLY", "PIPELINE", "PRESET", "PRIORITIES", "PROMPT"),
+    *("RATE", "RESET", "RULE", "RUN", "RUNS", "S", "SEED", "STALL", "STYLE", "THRESHOLDS"),
+    *("TIMEOUT", "YES"),
+    *("CI", "COLUMNS", "LANG", "LANGUAGE", "LC_ALL", "LC_MESSAGES", "NO_COLOR", "PYTHON", "TERM"),
+}
 
 
 class Mode(StrEnum):
@@ -143,6 +151,8 @@ class Settings(BaseModel):
     origins: Mapping[str, str] = {}
     overrides: Mapping[str, str] = {}
     unknown: tuple[str, ...] = ()
+    # Names on make's command line that nothing reads.
+    misnamed: tuple[str, ...] = ()
     mistakes: tuple[str, ...] = ()
     # Whether it is certain which stack this is.
     is_found: bool = True
@@ -378,6 +388,8 @@ def read(root: Path, environ: Mapping[str, str]) -> Settings:
         "data_dir": data_dir,
         "reports_dir": root / (FOLDERS | values)["REPORTS_DIR"],
     }
+    named = set(environ.get("MAKE_NAMES", "").split())
+    misnamed = sorted(named - OPTIONS - known(dict.fromkeys(named, "x")).keys())
     context = {
         "root": root,
         "running": past.mode,
@@ -385,6 +397,10 @@ def read(root: Path, environ: Mapping[str, str]) -> Settings:
         "origins": origins,
         "overrides": overrides,
         "unknown": tuple(set(lines) - known(dict.fromkeys(lines, "x")).keys()),
+        "misnamed": tuple(
+            f"{shown(name)} (make's command line) is not a setting, and no command's option"
+            for name in misnamed
+        ),
         "ports": ports,
     }
     try:
@@ -397,7 +413,12 @@ def read(root: Path, environ: Mapping[str, str]) -> Settings:
     named_wrong = any(name in line for name in NAMING for line in unread.values())
     return settings.model_copy(
         update={
-            "mistakes": (*unread, *wrong.values(), *settings.conflicts()),
+            "mistakes": (
+                *settings.misnamed,
+                *unread,
+                *wrong.values(),
+                *settings.conflicts(),
+            ),
             "is_found": not (named_wrong or NAMING & wrong.keys()),
         }
     )

@@ -70,6 +70,15 @@ def test_wrong_number_is_one_line(tmp_path: Path, target: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("target", ["test-5", "bench", "up"])
+def test_a_misspelt_name_is_refused_before_anything_starts(tmp_path: Path, target: str) -> None:
+    done = make(target, "WORKER=2", "LC_ALL=C.UTF-8", "seeds=1", data=tmp_path)
+    assert done.returncode == 2
+    said = "(make's command line) is not a setting, and no command's option"
+    assert done.stderr.splitlines()[0] == f"wrong settings: WORKER {said}; seeds {said}"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_wrong_settings_do_not_prevent_make_down(tmp_path: Path) -> None:
     done = make("down", "WORKERS=x", data=tmp_path)
     assert (done.returncode, done.stdout) == (0, "nothing was running\n")
