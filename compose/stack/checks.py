@@ -28,6 +28,8 @@ _MOST = 100
 # The packages that the runs' code depends on; another version of the SDK is other code, too.
 _RUNS = ("requirements/services.txt", "shared", "services/worker", "services/semaphore")
 _SERVER = ("TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE")
+# The verdicts on a vendor that stop a start, with its exit status.
+_STOPS = {"wrong": VERDICT, "away": UNREACHABLE}
 _KINDS = {WORKER: "open jobs", SEMAPHORE: "open semaphores"}
 _ADVICE = {
     WORKER: "let the jobs end with their old code, or run `make up FORCE=1`: they then stand still"
@@ -234,8 +236,9 @@ def examine(
             what=each["check"],
             good=each["verdict"] == "ok",
             found=each["says"],
-            fix=ANYWAY if each["verdict"] == "wrong" else "",
-            needed=each["verdict"] == "wrong",
+            fix=ANYWAY if each["verdict"] in _STOPS else "",
+            needed=each["verdict"] in _STOPS,
+            status=_STOPS.get(each["verdict"], VERDICT),
         )
         for each in said["findings"]
     ]

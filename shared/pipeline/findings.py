@@ -11,11 +11,13 @@ LONGEST = 1000
 
 
 class Verdict(StrEnum):
-    """`wrong`: no job can succeed like this, or it would cost more than intended."""
+    """`wrong`: no job can succeed like this, or it would cost more than intended. `away`: nor can
+    it, because no server answers."""
 
     OK = "ok"
     WARNING = "warning"
     WRONG = "wrong"
+    AWAY = "away"
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ wrong = partial(_finding, Verdict.WRONG)
 def unasked(check: str, error: VendorError, *, at: str) -> Finding:
     """Return a finding for a vendor that answered no check; `at`: its address, and its setting."""
     if isinstance(error, NeverDelivered):
-        return wrong(check, f"no server answers at {at}: {error.message}")
+        return _finding(Verdict.AWAY, check, f"no server answers at {at}: {error.message}")
     if isinstance(error, RefusedForNow | OutcomeUnknown):
         return warning(check, f"{at} is unavailable for now: {error.message}")
     return wrong(check, f"{at}: {error.message}")

@@ -241,6 +241,7 @@ def refuses_wrong_vendors(stack: Stack, *gone: str) -> None:
     start = "video service: no server answers at http://127.0.0.1:1 (KLING_URL): "
     [line] = [each for each in said.splitlines() if each.startswith(start)]
     assert line.endswith("nothing was started or changed; VENDOR_CHECKS=off skips this check")
+    assert "Error 3" in said
     assert len(pids(stack, *MOCKS)) == len(MOCKS)
     found = stack.make("doctor", "MOCKS=off", *gone, good=False)
     assert re.search(r"^ok +image service +answers at ", found, re.MULTILINE)

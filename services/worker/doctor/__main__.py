@@ -2,7 +2,7 @@
 
 The calls cost nothing, and submit nothing. It prints a line for each finding, then a last line with
 all of them and the vendors' offers: `{"findings": [{"check", "verdict", "says"}, …], "offers":
-{"image": …, "video": …}}`. The exit status is 1 if a finding is wrong.
+{"image": …, "video": …}}`. The exit status is 1 if a finding is wrong or away.
 """
 
 import argparse
@@ -45,7 +45,8 @@ def main() -> int:
     for each in found.findings:
         sys.stdout.write(f"{each.verdict:<7}  {each.check}: {each.says}\n")
     print_result(asdict(found))
-    return WRONG if any(each.verdict is Verdict.WRONG for each in found.findings) else 0
+    bad = {Verdict.WRONG, Verdict.AWAY}
+    return WRONG if any(each.verdict in bad for each in found.findings) else 0
 
 
 async def _examined(

@@ -123,12 +123,14 @@ async def test_both_mocks_pass(image_mock: Service, video_mock: Service) -> None
         assert await mock.json("/admin/ledger") == []
 
 
-async def test_wrong_vendor_sets_the_exit_status(image_mock: Service, video_mock: Service) -> None:
+async def test_missing_vendor_sets_the_exit_status(
+    image_mock: Service, video_mock: Service
+) -> None:
     there = urls(image_mock, video_mock) | {"VIDEO_SERVICE_URL": "http://127.0.0.1:1"}
     status, lines, _ = await run(**there)
     assert status == 1
-    assert [line for line in lines if line.startswith("wrong")] == [lines[1]]
-    assert json.loads(lines[-1])["findings"][1]["verdict"] == "wrong"
+    assert [line for line in lines if line.startswith("away")] == [lines[1]]
+    assert json.loads(lines[-1])["findings"][1]["verdict"] == "away"
 
 
 async def test_wrong_settings_are_one_line() -> None:

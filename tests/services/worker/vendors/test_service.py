@@ -266,7 +266,7 @@ async def test_unexpected_servers() -> None:
     for answer, verdict, says in (
         (
             httpx.ConnectError("refused"),
-            "wrong",
+            "away",
             "no server answers at http://vendor (COMFYUI_URL)",
         ),
         (httpx.ReadTimeout("slow"), "wrong", "can't be understood: ReadTimeout"),

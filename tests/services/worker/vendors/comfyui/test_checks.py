@@ -62,7 +62,7 @@ async def test_suitable_server_passes_each_check_and_nothing_is_queued() -> None
     [
         (
             httpx.ConnectError("refused"),
-            "wrong",
+            "away",
             "no server answers at http://vendor (COMFYUI_URL)",
         ),
         (reply(401, error="unauthorized"), "wrong", "the server refuses us: check COMFYUI_HEADERS"),

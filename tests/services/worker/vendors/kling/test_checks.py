@@ -106,7 +106,7 @@ async def test_unexpected_servers() -> None:
         (refused(429, 1304), "wrong", "not on the account's list"),
         (refused(429, 1302), "warning", "is unavailable for now"),
         (httpx.ReadTimeout("slow"), "warning", "is unavailable for now"),
-        (httpx.ConnectError("refused"), "wrong", "no server answers at http://vendor (KLING_URL)"),
+        (httpx.ConnectError("refused"), "away", "no server answers at http://vendor (KLING_URL)"),
         (httpx.Response(446), "wrong", "KLING_URL names another host"),
         (httpx.Response(200, text="<html>"), "wrong", "KLING_URL names another host"),
         (reply(404, error="no such page"), "wrong", "HTTP 404"),
