@@ -99,8 +99,8 @@ def _names(value: str, info: ValidationInfo) -> frozenset[str]:
 
 def _folder(path: Path) -> Path:
     # Supervisor and Compose give these a meaning of their own.
-    if re.search('["%:;#]', str(path)):
-        raise ValueError(f"can't be used: {shown(str(path))} has one of \" % : ; # in it")
+    if re.search(r'["%:;#$\\]', str(path)):
+        raise ValueError(f"can't be used: {shown(str(path))} has one of \" % : ; # $ \\ in it")
     if not next(each for each in (path, *path.parents) if os.path.lexists(each)).is_dir():
         raise ValueError("is not a folder")
     return path

@@ -74,6 +74,7 @@ def test_every_mistake_is_reported_at_once_with_its_origin(root: Path) -> None:
             "DATA_DIR=/a%b (environment) can't be used: /a%b has one of \" % : ; #",
         ),
         ({"REPORTS_DIR": "/a ;b"}, "can't be used: /a ;b has one of"),
+        ({"DATA_DIR": "/a$b"}, "can't be used: /a$b has one of"),
         ({"COMFYUI_WORKFLOW": "."}, "is not a file that can be read"),
         ({"API_PORT": "8001"}, "is also the port of"),
         ({"WORKER_HTTP_PORT": "65535", "WORKERS": "2"}, "is not a whole number from 1 to 65534"),
