@@ -38,9 +38,9 @@ async def run_plan(
     stop_on_interrupt(stop)
     async with (
         open_stack(settings, temporal, pipeline) as stack,
-        armed(stack.vendors, plan.faults, seed=plan.seed),
+        armed(stack.vendors, plan.faults, seed=plan.seed) as earlier,
     ):
-        run = Run(stack, plan, command=command)
+        run = Run(stack, plan, command="\n".join([*earlier, command]))
         folder = await run.go(Display(console, plan.stages), stop)
     return folder, run.why
 
@@ -64,15 +64,16 @@ def stop_on_interrupt(stop: asyncio.Event) -> None:
 @contextlib.asynccontextmanager
 async def armed(
     vendors: Sequence[Vendor], plans: Sequence[str], *, seed: int
-) -> AsyncIterator[None]:
-    """Keep these fault plans in force; raise PlanError with everything a mock objects to.
+) -> AsyncIterator[list[str]]:
+    """Keep these fault plans in force, and yield the lines that arm again what a user had armed.
 
-    Only our rules are removed: what a user armed before stays armed. The run's seed decides which
-    jobs they meet.
+    Only our rules are removed. The run's seed decides which jobs they meet. Raises PlanError with
+    everything a mock objects to.
     """
     bodies = [json.loads(plan) for plan in plans]
     bodies = [body if {"rules", "preset"} & body.keys() else {"rules": [body]} for body in bodies]
-    before = {vendor: set(await vendor.rules()) for vendor in vendors} if plans else {}
+    before = {vendor: await vendor.rules() for vendor in vendors}
+    users = {name: rule for rules in before.values() for name, rule in rules.items()}
     problems = []
     try:
         for body, vendor in product(bodies, vendors):
@@ -82,13 +83,20 @@ async def armed(
                 problems.append(str(error))
         if problems:
             raise PlanError(problems)
-        yield
+        yield [_arming(rule) for rule in users.values()]
     finally:
         # One mock may have taken a plan that the other one refuses: it is disarmed all the same.
-        for vendor, rules in before.items():
+        for vendor, rules in before.items() if plans else ():
             with contextlib.suppress(Unreachable):
-                for rule in set(await vendor.rules()) - rules:
+                for rule in (await vendor.rules()).keys() - rules.keys():
                     await vendor.disarm(rule)
+
+
+def _arming(rule: dict[str, Any]) -> str:
+    """Return the line of make that arms a rule with its seed, and without its counts."""
+    bare = {key: rule[key] for key in rule if key not in ("seed", "fired", "spent", "applies")}
+    plan = json.dumps({"seed": rule.get("seed"), "rules": [bare]}, ensure_ascii=False)
+    return f"make fault RULE={shlex.quote(plan)}"
 
 
 def command(seed: int) -> str:

@@ -54,10 +54,10 @@ class Vendor(Http):
         """Remove the rule of this name; one that is gone already is no error."""
         await self.delete("/admin/faults", params={"name": rule})
 
-    async def rules(self) -> list[str]:
-        """Return the names of the armed rules."""
+    async def rules(self) -> dict[str, dict[str, Any]]:
+        """Return the armed rules by their names."""
         body = await self.read("/admin/faults")
-        return [str(rule.get("name")) for rule in _rows(body.get("rules"))]
+        return {str(rule.get("name")): rule for rule in _rows(body.get("rules"))}
 
     async def reset(self) -> None:
         """Forget everything but the configuration."""

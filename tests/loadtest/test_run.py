@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import shlex
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -87,7 +88,16 @@ class Mock:
     """The fault plan of one mock, behind HTTP."""
 
     def __init__(self, name: str) -> None:
-        self.rules: list[dict[str, Any]] = [{"name": "the user's"}]
+        self.rules: list[dict[str, Any]] = [
+            {
+                "name": "the user's",
+                "do": "x",
+                "seed": 3,
+                "fired": 1,
+                "spent": False,
+                "applies": True,
+            }
+        ]
         self.asked: list[dict[str, Any]] = []
         transport = httpx.MockTransport(self.answer)
         self.vendor = Vendor(name, f"http://{name}", transport=transport)
@@ -116,12 +126,17 @@ async def test_rules_last_for_the_run_and_the_users_rules_stay() -> None:
     image, video = Mock("image"), Mock("video")
     plans = ['{"preset": "p"}', '{"name": "r", "do": "x"}']
 
-    async with armed([image.vendor, video.vendor], plans, seed=7):
+    async with armed([image.vendor, video.vendor], plans, seed=7) as earlier:
         assert image.names == video.names == ["the user's", "p", "r"]
         assert video.asked == [
             {"seed": 7, "preset": "p"},
             {"seed": 7, "rules": [{"name": "r", "do": "x"}]},
         ]
+        [line] = earlier
+        assert line.startswith("make fault RULE=")
+        [word] = shlex.split(line.removeprefix("make fault "))
+        users = {"seed": 3, "rules": [{"name": "the user's", "do": "x"}]}
+        assert json.loads(word.removeprefix("RULE=")) == users
     assert image.names == video.names == ["the user's"]
 
 
@@ -138,7 +153,7 @@ async def test_refusal_names_every_rule_and_arms_nothing() -> None:
     assert image.names == ["the user's"]
 
 
-async def test_without_faults_no_mock_is_called() -> None:
+async def test_without_faults_nothing_is_armed() -> None:
     image = Mock("image")
     async with armed([image.vendor], [], seed=7):
         pass
