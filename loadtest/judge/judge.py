@@ -160,9 +160,9 @@ class Judgement:
         text = f"{self.verdict}: {good} of {jobs} jobs succeeded{at_once}"
         vendors = dict.fromkeys(each.vendor for each in self.books.pipeline)
         if bare := [name for name in vendors if name not in self.books.mocks]:
-            text += f"; without the ledger of: {', '.join(bare)}"
+            text = f"{text}; without the ledger of: {', '.join(bare)}"
         if self.passed and (loose := loosened(self.run)):
-            text += f"; by conditions that were loosened: {', '.join(loose)}"
+            text = f"{text}; by conditions that were loosened: {', '.join(loose)}"
         return text
 
     @cached_property

@@ -117,7 +117,7 @@ def _setting(judgement: Judgement) -> Iterator[Seen]:
     books, stages = judgement.books, judgement.books.stages
     shown = sum(bool(books.processes[name]) for name in books.workers)
     worked = len(at_work(books))
-    text = f"{worked} process(es) took tasks; only the runner knows the {shown} with metrics"
+    text = f"{worked} process(es) took tasks; {shown} showed metrics to the runner"
     yield "several workers", min(shown, worked) > 1, text, (RUNNER, TEMPORAL)
     hosts = books.hosts
     text = f"services by {len(hosts)} host names: containers, or several machines"
@@ -136,9 +136,9 @@ def _setting(judgement: Judgement) -> Iterator[Seen]:
     ]
     quick = bool(seconds) and median(seconds) < REAL
     if origins := sorted({host for job in books.jobs for host in _hosts(job)}):
-        text += f"; results came from {', '.join(origins)}"
+        text = f"{text}; results came from {', '.join(origins)}"
     if seconds:
-        text += f"; a generation took {median(seconds):.2g} s (median)"
+        text = f"{text}; a generation took {median(seconds):.2g} s (median)"
     real = not quick and all(each.get("speed") == 1 for each in stats)
     yield "vendors at their real speed", real, text, (LEDGERS if stats else RUNNER,)
     waiting = max((s.waiting or 0 for stage in stages for s in stage.samples), default=0)
@@ -261,7 +261,7 @@ def _at_once(judgement: Judgement) -> Assessed:
     if not judgement.books.mocked:
         # One vendor's book shows what ran at once at this one.
         shown.pop(VENDORS, None)
-    counts = [f"{each.most} by {book}" for book, each in shown.items()]
+    counts = [f"by {book} {each.most}" for book, each in shown.items()]
     text = f"{most[stage.number]} jobs wanted {stage.limit} place(s)"
     state = SHOWN if counts else NOT_TRIED
     return state, f"{text}; most at once: {', '.join(counts) or 'unknown'}"

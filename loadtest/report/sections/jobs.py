@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 from urllib.parse import quote
 
@@ -224,12 +224,7 @@ def worst(judgement: Judgement) -> Section:
     blocks: list[Block] = [
         Table(("job", "stage", "prompt", *numbers, "history"), slow, "The slowest")
     ]
-    if bad := [(stage, job) for stage, job in jobs if job.status != "succeeded"]:
-        rows = [_bad(s, j, workflow_link(run, j.job_id)) for s, j in bad[:MOST_FAILURES]]
-        heads = ("job", "stage", "prompt", "status", "error", "what led to it", "history")
-        blocks.append(Table(heads, rows, f"Not succeeded ({len(bad)})"))
-    else:
-        blocks.append(Notice(GOOD, "Every job succeeded."))
+    blocks += failures(judgement, MOST_FAILURES) or [Notice(GOOD, "Every job succeeded.")]
     refused = [
         row(s.name, str(it.index + 1), own(it.prompt), own(it.problem), str(it.tries))
         for s in judgement.books.stages
@@ -256,20 +251,30 @@ def _slow(stage: StageBook, job: JobFacts, href: str) -> Cells:
         duration(worked),
         duration(_start(job) - job.submission.planned) if job.submission else None,
         ", ".join(f"{step} {count}" for step, count in job.api[0].attempts.items()) or "–",
-        own(", ".join(f"{name} {duration(seconds)}" for name, seconds in parts)),
+        ", ".join(f"{name} {duration(seconds)}" for name, seconds in parts),
         _history(job),
     )
 
 
+def failures(judgement: Judgement, most: int, columns: int = 7) -> list[Block]:
+    """Return the first jobs that did not succeed, and what led to it, in so many columns."""
+    jobs = [(stage, job) for stage in judgement.books.stages for job in stage.jobs.values()]
+    bad = [(stage, job) for stage, job in jobs if job.status != "succeeded"]
+    rows = [_bad(s, j, workflow_link(judgement.run, j.job_id))[:columns] for s, j in bad[:most]]
+    heads = ("job", "stage", "prompt", "status", "error", "what led to it", "history")[:columns]
+    return [Table(heads, rows, f"Not succeeded ({len(bad)})")] if bad else []
+
+
 def _bad(stage: StageBook, job: JobFacts, href: str) -> Cells:
     api = job.api[0] if job.api else None
+    causes = groupby(text for _, text in sorted(_causes(job)))
     return row(
         own(job.job_id, href=href),
         stage.name,
         own(job.submission.prompt if job.submission else None),
         job.status or "unknown to the API",
         own(f"{api.error_code}: {api.error_message}") if api and api.error_code else None,
-        own(" → ".join(text for _, text in sorted(_causes(job))) or "–"),
+        own(" → ".join(text for text, _ in causes) or "–"),
         _history(job),
     )
 

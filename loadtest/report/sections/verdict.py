@@ -25,10 +25,10 @@ from loadtest.report.page import (
     own,
     row,
 )
-from loadtest.report.sections.jobs import lanes, workflow_link
+from loadtest.report.sections.jobs import failures, lanes, workflow_link
 from loadtest.times import duration, timestamp
 
-MOST_FINDINGS, LONGEST = 100, 400
+MOST_FINDINGS, MOST_NAMED, LONGEST = 100, 10, 400
 _SECONDS = ("min", "median", "p95", "p99", "max", "makespan")
 _TONES = {SHOWN: GOOD, PARTLY: WARN, NOT_TRIED: WARN, BROKEN: BAD}
 
@@ -42,6 +42,7 @@ def verdict(judgement: Judgement) -> Section:
         *(Notice(WARN, text) for text in _banners(judgement.run)),
         *(Notice(BAD, reason) for reason in judgement.broken),
         *(Notice(WARN, f"not decided: {text}") for text in judgement.undecided),
+        *([] if judgement.passed else failures(judgement, MOST_NAMED, columns=5)),
         *_findings(judgement),
         Table(
             ("claim of the README", "in this run", "what was seen"),

@@ -49,7 +49,7 @@ NOT_SAID = {
         " jobs, {1}",
     ),
     *("{1} (attempt {2})", "{1} {2}: {3}"),
-    *("{1} {2}", "{1}: {2}", "{1} by {2}"),
+    *("{1} {2}", "{1}: {2}", "by {1} {2}"),
 }
 # Made of several, with a capital of its own, or of the template.
 MADE = {
@@ -62,11 +62,14 @@ MADE = {
     *("stage {1} (1 job)", "stage {1} ({2} jobs)", "{1} (1 job)", "{1} ({2} jobs)"),
     "{1} jobs wanted {2} place(s); most at once: {3}",
     *("{1}: measured {2}", "{1}: measured {2} in stage {3}"),
+    *("by vendors {1}", "by records {1}", "by temporal {1}"),
+    *("image {1}", "video {1}", "else {1}"),
+    *("image generation", "video generation", "{1}, given up", "{1}, repeated"),
 }
 # What stays as it is: names (this run's, too), conditions, tests, digests, the kinds of pieces.
 NAMES = re.compile(
     r"run|PASS|Temporal|Python|JSON|None|abc|CSV|\w+(==|<=|>=)\w+|tests/.*|[0-9a-f]{64}|\w+_\w+|job-\w+"
-    r"|(\w+[ -]?\w* [\d.]+ m?s(, )?)+|image \d+, video \d+|make [\w -]+=\w+"
+    r"|make [\w -]+=\w+"
     r"|\S+\.(md|json|csv|xml|svg|jsonl)"
     r"|[\w' ]+ #\d+|\w+\.jsonl?: \S+"
     r"|p9\d|n|raw/|histories/|SHA256SUMS|[\d.]+ (m?s|min|h|kB|MB)"
@@ -104,6 +107,7 @@ def test_whole_report_is_translated(page: str) -> None:
     left = {text for text in texts if re.search("[a-z]{3}", text) and not NAMES.fullmatch(text)}
 
     assert [text for text in left if not re.search("[\u4e00-\u9fff]", text)] == []
+    assert [text for text in left if re.search("[a-z]{3} [a-z]|, [a-z]{4}", text)] == []
 
 
 def test_reader_switches_the_language_without_a_script(page: str) -> None:
@@ -180,9 +184,6 @@ def test_prompts_and_names_are_not_translated(tmp_path: Path) -> None:
 def test_errors_of_vendors_and_services_are_not_translated(tmp_path: Path) -> None:
     translated = jobs.worst(judge(unpack("stuck-at-99", tmp_path)))
     tables = {block.caption: block for block in translated.blocks if isinstance(block, Table)}
-    chains = [cells[6] for cells in tables["The slowest"].rows]
-
-    assert all(cell.own for cell in chains)
     bad = next(block for caption, block in tables.items() if caption.startswith("Not succeeded"))
     for cells in bad.rows:
         assert cells[4].own or cells[4].text == "–"

@@ -20,6 +20,7 @@ from loadtest.report.page import POLICY, Section, Table
 from loadtest.report.sections import jobs, pace
 from loadtest.report.write import sections, write_report
 from loadtest.run.plan import planned
+from tests.loadtest.forging.recorded import unpack
 from tests.loadtest.synthetic import Row, Synthetic, job_id, put
 
 SECTIONS = len(re.findall(r"^\d+\. \*\*", Path("docs/reports.md").read_text("utf-8"), re.MULTILINE))
@@ -117,6 +118,24 @@ def test_lanes_show_faults_and_kills(honest: Synthetic) -> None:
     assert (titles["fault"], titles["kill"]) == ("start.slow (<b>)", "worker")
     assert sum(bar.get("class") == "slot" for bar in bars) == 4
     assert judgement.headline in {text.text for text in picture.findall(".//{*}text")}
+
+
+def test_first_section_of_a_failed_run_names_the_jobs_and_their_errors(tmp_path: Path) -> None:
+    folder = unpack("hopeless-generations", tmp_path)
+    run = folder.read(raw.RUN)
+    run["plan"]["thresholds"].append("success_rate>=1")
+    folder.write(raw.RUN, run)
+    first, *_, last = sections(judge(folder))
+    tables = [
+        [block for block in section.blocks if isinstance(block, Table)] for section in (first, last)
+    ]
+    [named], [whole] = ([t for t in each if "Not succeeded" in t.caption] for each in tables)
+
+    assert {cells[4].text for cells in named.rows} == {"generation_failed: generation failed"}
+    assert [cells[:5] for cells in whole.rows] == named.rows
+    for chain in (cells[5].text.split(" → ") for cells in whole.rows):
+        assert len(chain) > 1
+        assert all(one != after for one, after in pairwise(chain))
 
 
 def test_markdown_has_all_sections(written: Path) -> None:
