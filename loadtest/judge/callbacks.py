@@ -6,12 +6,11 @@ from math import inf
 from typing import Any
 
 from loadtest.books import raw
-from loadtest.books.executions import Activity, Signal, order_in
+from loadtest.books.executions import Activity, Signal
 from loadtest.books.facts import Callback, Generation, mapping
-from loadtest.books.model import CALLBACK, Books, StageBook
-from loadtest.judge.clocks import RECEIVER, SERVER, Clocks
-from loadtest.judge.compare import Between, Finding, OneOf, Subject
-from loadtest.judge.ledgers import ENDS, REFUSED, is_adopted, is_plain
+from loadtest.judge.clocks import RECEIVER, SERVER
+from loadtest.judge.compare import Between, Finding, OneOf
+from loadtest.judge.ledgers import ENDS, HARMLESS, REFUSED, is_adopted, is_plain, notes_of
 from loadtest.judge.reference import Model, task_of
 from loadtest.times import instant
 
@@ -26,33 +25,6 @@ BESIDE = 0.25
 """Seconds in which callbacks that are sent beside each other are decided in any order."""
 BUSY = 2.0
 """Seconds in which a receiver on a busy machine decides."""
-ANSWERED, SEVERAL = 0.4, 3
-"""Seconds in which a wait's first poll is answered, and how many waits decide, because a worker
-that was frozen polls late."""
-
-
-def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
-    """Expect most waits without a callback, unless their first poll ends them, to last as long as
-    the order's pause between polls."""
-    for stage in books.stages:
-        yield from _arrive(stage, books)
-    made = {each.vendor_id: each for job in books.jobs for each in job.generations}
-    waits: list[tuple[Subject, float, float]] = []
-    for job, run in ((each, run) for each in books.jobs for run in each.executions):
-        for each in run.activities:
-            poll = mapping(order_in(each.body).get("limits")).get("poll")
-            end = made.get(task_of(mapping(each.body.get("accepted"))))
-            plain = each.body.get("hinted") is False and each.attempt == 1
-            if poll is None or end is None or end.finished is None or not plain:
-                continue
-            started, ended = each.started or 0.0, each.ended or 0.0
-            first = started + ANSWERED + clocks.between(end.step, SERVER)
-            if first < end.finished < ended and each.outcome == "completed":
-                waits.append((Subject(job.job_id, job.stage), ended - started, float(poll)))
-    short = [wait for wait in waits if wait[1] < wait[2]]
-    for named, lasted, poll in short if len(short) >= max(SEVERAL, len(waits) / 2) else ():
-        text = f"a poll ended its wait after {lasted:g} s, and polls are {poll:g} s apart"
-        yield named.found("history.polls", text, poll, lasted)
 
 
 def of_job(model: Model) -> Iterator[Finding]:
@@ -60,7 +32,6 @@ def of_job(model: Model) -> Iterator[Finding]:
     if model.job.ended and "receipts" not in model.books.unread:
         if model.books.callbacks_known:
             yield from _deliveries(model)
-            yield from _contradicted(model)
         yield from _signals(model)
         yield from _fates(model)
 
@@ -72,26 +43,25 @@ def _deliveries(model: Model) -> Iterator[Finding]:
     sent, answered, possible = (Counter[tuple[str, str]]() for _ in range(3))
     for made in job.generations:
         for each in made.callbacks:
-            plain, key = is_plain(made, each), (made.vendor_id, each.status)
+            plain = notes_of(made, each) <= HARMLESS | {CONTRADICT}
+            key = made.vendor_id, _status(made, each)
             bent |= not plain
             sent[key] += each.sent is not None
             answered[key] += each.answered and plain
             # A proxy may not wait for the receiver, which has taken it.
             refused = not each.answered and each.reply not in (None, *NOT_AWAITED)
             refused |= any(word in each.note for word in REFUSED)
-            for status in (each.status,) if plain else books.changes | set(ENDS):
+            for status in (key[1],) if plain else books.changes | set(ENDS):
                 possible[made.vendor_id, status] += each.sent is not None and not refused
-        fault = job.has_fault("callback", external_id=made.external_id)
-        fault |= books.was_killed(made.step)
-        for place, each in enumerate(made.callbacks) if not fault else ():
+        disturbed = job.has_fault("callback", external_id=made.external_id)
+        disturbed |= books.was_killed(made.step)
+        for place, each in enumerate(made.callbacks) if not disturbed else ():
             if any(e.answered and e.status == each.status for e in made.callbacks[:place]):
                 text = f"{each.status} of {made.external_id} was sent again, though it was answered"
                 yield model.found("callbacks", text)
         missing = books.changes - {each.status for each in made.callbacks}
         # What a fault delays, or what waits for an answer, may be sent once the ledger was read.
-        late = made.calls_back and books.was_killed(made.step)
-        late |= job.has_fault("callback", external_id=made.external_id)
-        late |= any(each.reply is None for each in made.callbacks)
+        late = disturbed or any(each.reply is None for each in made.callbacks)
         bent |= late
         if made.calls_back and made.good and missing and not late:
             text = f"the vendor never reported {', '.join(sorted(missing))} of {made.external_id}"
@@ -147,34 +117,11 @@ def _signals(model: Model) -> Iterator[Finding]:
                 yield model.found("signals", f"it fetched {task}, and nothing reported its end")
 
 
-def _contradicted(model: Model) -> Iterator[Finding]:
-    """Expect of each generation the changes that its deliveries reported, where a fault makes them
-    contradict its state: an answered one has a receipt, and the fault's rule is known."""
-    for made in model.job.generations:
-        sent = [each for each in made.callbacks if each.sent is not None]
-        notes = {part.strip() for each in sent for part in each.note.split(",")}
-        answered = all(each.reply == 200 for each in sent)
-        if CONTRADICT not in notes or not answered or notes - {"", CONTRADICT, "held back"}:
-            continue
-        reported = Counter(
-            ("succeed" if each.status == "failed" else "failed")
-            if CONTRADICT in each.note
-            else str(each.status)
-            for each in sent
-        )
-        received = Counter(
-            str(row.get("task_status"))
-            for row in model.job.rows.get(raw.RECEIPTS, ())
-            if row.get("task_id") == made.vendor_id and row.get("fate") != "rejected"
-        )
-        if reported != received:
-            expected, found = _said(reported), _said(received)
-            text = f"{made.external_id}: its vendor reported {expected}, received {found}"
-            yield model.found("receipts.task_status", text, expected, found)
-
-
-def _said(changes: Counter[str]) -> str:
-    return ", ".join(sorted(changes.elements())) or "nothing"
+def _status(made: Generation, sent: Callback) -> str:
+    """Return the change that a delivery reported."""
+    if CONTRADICT not in notes_of(made, sent):
+        return str(sent.status)
+    return "succeed" if sent.status == "failed" else "failed"
 
 
 def _said_by(row: dict[str, Any]) -> tuple[str, str]:
@@ -289,15 +236,3 @@ def _accepted(activity: Activity) -> dict[str, Any]:
 
 def _accepts(result: dict[str, Any], made: Generation) -> bool:
     return bool(result.get("accepted_at")) and str(result.get("vendor_id")) == made.vendor_id
-
-
-def _arrive(stage: StageBook, books: Books) -> Iterator[Finding]:
-    """Expect that some callbacks arrive of those that no fault has touched; else polls alone learn
-    every end."""
-    if books.restarts(CALLBACK) or "receipts" in books.unread:
-        return
-    untouched = [job for job in stage.jobs.values() if job.ended and not job.has_fault("callback")]
-    sent = [c for j in untouched for g in j.generations for c in g.callbacks if c.sent is not None]
-    if sent and not any(c.answered for c in sent) and not any(j.receipts for j in untouched):
-        text = f"none of {len(sent)} callbacks of stage {stage.name} arrived, and no fault is why"
-        yield Subject(untouched[0].job_id, stage.number).found("callbacks", text)

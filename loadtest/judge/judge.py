@@ -26,6 +26,7 @@ from loadtest.judge import (
     sequence,
     shown,
     slot,
+    waits,
     whole,
 )
 from loadtest.judge.clocks import Clocks, clocks
@@ -53,7 +54,6 @@ from loadtest.judge.fates import (
 from loadtest.judge.intervals import TEMPORAL, VENDORS, Interval, Sweep, by_book, sweep, within
 from loadtest.judge.pace import Spread, Timing, breakdown, schedule, spread, timing
 from loadtest.judge.threshold import DEFAULTS, Threshold, parse
-from loadtest.judge.waits import of_run as of_waits
 from loadtest.times import duration, timestamp
 
 SHOWN, NAMED = 20, 200
@@ -249,9 +249,8 @@ def judge_books(books: Books) -> Judgement:
 
 def findings(books: Books, known: Clocks) -> Iterator[Finding]:
     """Return every finding of all books."""
-    for book in (whole, slot, callbacks, chances, processes, sequence):
+    for book in (whole, slot, chances, processes, sequence, waits):
         yield from book.of_run(books, known)
-    yield from of_waits(books, known)
     yield from (Finding(rule, job_id, 0, text) for rule, job_id, text in books.strays)
     for stage in books.stages:
         yield from shown.of_stage(stage, books)

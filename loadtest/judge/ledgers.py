@@ -278,12 +278,15 @@ def _delivery(
 
 
 def is_plain(made: Generation, sent: Callback) -> bool:
-    """Whether a delivery is true, though it may be late, repeated or held back.
+    """Whether a delivery is true, though it may be late, repeated or held back."""
+    return notes_of(made, sent) <= HARMLESS
 
-    A repeat has the content of its first delivery, and is noted as a repeat only.
-    """
-    notes = {each.note for each in made.callbacks if each.delivery_id == sent.delivery_id}
-    return all(part.strip() in HARMLESS for note in notes for part in note.split(","))
+
+def notes_of(made: Generation, sent: Callback) -> set[str]:
+    """Return what a mock notes of a delivery. A repeat has the content of its first delivery, and
+    is noted as a repeat only."""
+    notes = (each.note for each in made.callbacks if each.delivery_id == sent.delivery_id)
+    return {part.strip() for note in notes for part in note.split(",")}
 
 
 def is_adopted(model: Model, made: Generation) -> bool:

@@ -7,7 +7,7 @@ disturbed count, and nothing is held where they are few: a slow machine slows th
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import chain, zip_longest
 from math import inf
 from statistics import median
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from loadtest.books.facts import Generation, mapping
 from loadtest.books.model import PROCESSES, Books, JobFacts, StageBook, Step
 from loadtest.judge.clocks import SERVER, Clocks
 from loadtest.judge.compare import Finding, Subject
-from loadtest.judge.reference import BEGINS
+from loadtest.judge.reference import BEGINS, task_of
 from loadtest.judge.shown import FEW
 from loadtest.times import duration, instant, timestamp
 
@@ -32,10 +32,12 @@ POLL_SHARE = 0.1
 """A generation that is only polled is asked for at the latest after this share of its time."""
 FRAMES = 3
 """Submissions, one behind the other, that take as long as a frame may: the same API answers."""
+ANSWERED = 0.4
+"""Seconds in which a wait's first poll is answered."""
 UNSEEN = 0.1
 """Seconds that a version must last at least so that the feed shows it before the next one."""
-POINTS = 5
-"""Percent that a report may be off, beside what the generation makes on the report's way."""
+POINTS = 0.05
+"""Share of its generation that a report may be off, beside the report's way."""
 
 
 class Bound(NamedTuple):
@@ -56,7 +58,10 @@ BOUNDS = {
     "callback": Bound("from a callback's sending to its signal", *STEP),
     "end": Bound("from the last generation's end to the close of its run", *FILE),
     "close": Bound("from its last version to the close of its run", *STEP),
+    "poll": Bound("less than the order's pause between polls for a poll to end its wait", 0.0, 0.0),
+    "percent": Bound("of its generation's time between a report's percent and the true one", *STEP),
     "feed": Bound("from a version to the frame that shows it", 1.0, 12.0),
+    "begin": Bound("from a version to the frame of the one before, which begins an attempt", 0, 0),
 }
 
 
@@ -83,8 +88,7 @@ class Pace:
 
 
 def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
-    """Find waits far beyond the run's pace, versions and jobs that the feed held back, and reports
-    of a percent that is not the generation's."""
+    """Find waits far beyond the run's pace, and jobs that the feed held back."""
     calm = [job for job in books.jobs if _is_calm(job, books)]
     pace = None if books.struck else _pace(books)
     if pace is None or len(calm) < LEAST:
@@ -109,9 +113,7 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
             )
             subject = Subject(name, jobs[name][0].job.stage)
             yield subject.found(f"waits.{kind}", text, duration(bound), duration(values[name]))
-    yield from _held_back(books, calm)
     yield from _silent(books)
-    yield from _percents(books, calm, clocks, pace)
 
 
 def _pace(books: Books) -> Pace | None:
@@ -195,6 +197,8 @@ def _of_job(job: JobFacts, books: Books, clocks: Clocks) -> Iterator[Wait]:
         yield Wait("close", "", job, run.closed - max(run.versions).at)
     if not job.has_fault("callback"):
         yield from _signalled(job, run, clocks)
+    yield from _polls(job, run, clocks)
+    yield from _percent(job, run, books, clocks)
 
 
 def _noticed(stage: Step, made: Generation, job: JobFacts, run: Execution) -> float:
@@ -227,6 +231,22 @@ def _signalled(job: JobFacts, run: Execution, clocks: Clocks) -> Iterator[Wait]:
                 yield Wait("callback", each.status, job, waited)
 
 
+def _polls(job: JobFacts, run: Execution, clocks: Clocks) -> Iterator[Wait]:
+    """Return how much shorter than the pause between polls each wait was that no callback and no
+    first poll has ended."""
+    made = {each.vendor_id: each for each in job.generations}
+    for each in run.activities:
+        poll = mapping(order_in(each.body).get("limits")).get("poll")
+        end = made.get(task_of(mapping(each.body.get("accepted"))))
+        plain = each.body.get("hinted") is False and each.outcome == "completed"
+        if poll is None or end is None or end.finished is None or not plain:
+            continue
+        started, ended = each.started or 0.0, each.ended or 0.0
+        first = started + ANSWERED + clocks.between(end.step, SERVER)
+        if first < end.finished < ended:
+            yield Wait("poll", "", job, float(poll) - (ended - started))
+
+
 def _fed(books: Books) -> list[StageBook]:
     """Return the stages whose feed was never cut and lags behind for no listener; of records in a
     bucket it learns by polling."""
@@ -245,41 +265,23 @@ def _shown(job: JobFacts) -> dict[int, float]:
 
 
 def _frames(books: Books, calm: list[JobFacts]) -> Iterator[Wait]:
-    """Return how long each version that was shown had waited for its frame."""
-    numbers = {stage.number for stage in _fed(books)}
-    for job in (job for job in calm if job.stage in numbers):
-        shown = _shown(job)
-        for change in job.changes:
-            if change.at is not None and change.version in shown:
-                yield Wait("feed", "", job, shown[change.version] - change.at)
-
-
-def _held_back(books: Books, calm: list[JobFacts]) -> Iterator[Finding]:
-    """Expect a version that begins an attempt before the next version is written, as far as it
-    lasts longer than the other versions waited for their frames."""
-    numbers = {stage.number for stage in _fed(books)}
-    lags, lasted = list[float](), list[tuple[JobFacts, int, float, bool]]()
+    """Return how long each version that was shown had waited for its frame; and each that begins
+    an attempt, from the next version on, if it lasts longer than others waited for their frames."""
+    numbers, lags = {stage.number for stage in _fed(books)}, list[float]()
+    lasted = list[tuple[float, Wait]]()
     for job in (job for job in calm if job.stage in numbers):
         shown, begins = _shown(job), _begins(job.executions[0])
-        for change, after in pairwise(job.changes):
-            if change.at is None or after.at is None or change.version not in shown:
+        for change, after in zip_longest(job.changes, job.changes[1:]):
+            if change.at is None or change.version not in shown:
                 continue
-            if change.version in begins:
-                unseen = shown[change.version] >= after.at
-                lasted.append((job, change.version, after.at - change.at, unseen))
-            else:
-                lags.append(shown[change.version] - change.at)
+            at = shown[change.version]
+            yield Wait("feed", "", job, at - change.at)
+            if change.version not in begins:
+                lags.append(at - change.at)
+            elif after is not None and after.at is not None:
+                lasted.append((after.at - change.at, Wait("begin", "", job, at - after.at)))
     least = UNSEEN + FRAMES * median(lags) if lags else inf
-    due = [each for each in lasted if each[2] > least]
-    late = {each[0].job_id: each for each in due if each[3]}
-    if len(late) >= LEAST and 2 * sum(each[3] for each in due) > len(due):
-        for job, version, seconds, _ in sorted(late.values(), key=lambda each: -each[2])[:NAMED]:
-            text = (
-                f"its version {version}, which begins an attempt, was shown only once the next one "
-                f"was written, {duration(seconds)} later, as in {len(late)} jobs; of other "
-                f"versions the median was shown after {duration(median(lags))}"
-            )
-            yield Subject(job.job_id, job.stage).found("waits.feed", text)
+    yield from (wait for seconds, wait in lasted if seconds > least)
 
 
 def _begins(run: Execution) -> set[int]:
@@ -313,33 +315,21 @@ def _silent(books: Books) -> Iterator[Finding]:
                 yield Subject(job.job_id, stage.number).found("waits.silent", text)
 
 
-def _percents(books: Books, calm: list[JobFacts], clocks: Clocks, pace: Pace) -> Iterator[Finding]:
-    """Expect each reported percent to be the share of the generation's time that was over, as the
-    mocks count it; a vendor's own interface counts the steps of its graph."""
-    found: dict[str, tuple[JobFacts, float, float, int, float]] = {}
-    for job in calm:
-        made = {g.external_id: g for g in job.generations if _counts_time(g, job, books)}
-        for signal in job.executions[0].signalled(PROGRESS):
-            row, said = made.get(signal.body.get("external_id")), signal.body.get("percent")
-            if row is None or row.started is None or row.finished is None:
-                continue
-            if not isinstance(said, int) or signal.body.get("waiting") or signal.at > row.finished:
-                continue
-            took = max(row.finished - row.started, 1e-3)
-            true = 100 * (signal.at - row.started) / took
-            way = pace.bound("callback") + clocks.between(SERVER, row.step)
-            most = POINTS + 100 * way / took
-            found[job.job_id] = job, abs(said - true), most, said, true
-    beyond = [each for each in found.values() if each[1] > each[2]]
-    if len(beyond) < LEAST or 2 * len(beyond) <= len(found):
-        return
-    for job, off, most, said, true in sorted(beyond, key=lambda each: -each[1])[:NAMED]:
-        text = (
-            f"a report said {said} % where its generation was at {true:.0f} % by the ledger: "
-            f"{off:.0f} points off, at most {most:.0f} are the report's way; so in {len(beyond)} "
-            f"of {len(found)} jobs"
-        )
-        yield Subject(job.job_id, job.stage).found("waits.percent", text, f"{true:.0f}", said)
+def _percent(job: JobFacts, run: Execution, books: Books, clocks: Clocks) -> Iterator[Wait]:
+    """Return how much of a generation's time is between the percent of its last report and the
+    true one, as the mocks count it; a vendor's own interface counts the steps of its graph."""
+    made = {g.external_id: g for g in job.generations if _counts_time(g, job, books)}
+    off = list[float]()
+    for signal in run.signalled(PROGRESS):
+        row, said = made.get(signal.body.get("external_id")), signal.body.get("percent")
+        if row is None or row.started is None or row.finished is None:
+            continue
+        if isinstance(said, int) and not signal.body.get("waiting") and signal.at <= row.finished:
+            took = row.finished - row.started
+            true = row.started + said / 100 * took
+            slack = clocks.between(SERVER, row.step) + POINTS * took
+            off.append(abs(signal.at - true) - slack)
+    yield from (Wait("percent", "", job, seconds) for seconds in off[-1:])
 
 
 def _counts_time(made: Generation, job: JobFacts, books: Books) -> bool:

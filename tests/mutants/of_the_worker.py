@@ -290,7 +290,7 @@ MUTANTS = (
         old="looking, check_current(client), write())",
         new="looking, check_current(client), asyncio.sleep(0))",
         scene=SCENES["five at leisure"],
-        rule="waits.feed",
+        rule="waits.begin",
         jobs=("#3",),
     ),
     Mutant(

@@ -178,7 +178,7 @@ def test_version_that_is_only_shown_with_the_next_one_is_convicted(tmp_path: Pat
                 row["at"] = shown[row["job_id"], 3] - 1e-4
 
     f.edit(raw.FRAMES, with_the_next)
-    assert waits(f)["waits.feed"] == set(f.order)
+    assert waits(f)["waits.begin"] == set(f.order)
 
 
 def test_job_that_the_feed_shows_at_its_end_only_is_convicted(tmp_path: Path) -> None:
