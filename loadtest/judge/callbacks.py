@@ -10,7 +10,7 @@ from loadtest.books.executions import Activity, Signal
 from loadtest.books.facts import Callback, Generation, mapping
 from loadtest.judge.clocks import RECEIVER, SERVER
 from loadtest.judge.compare import Between, Finding, OneOf
-from loadtest.judge.ledgers import ENDS, HARMLESS, REFUSED, is_adopted, is_plain, notes_of
+from loadtest.judge.ledgers import ENDS, HARMLESS, REFUSED, is_adopted, is_plain, notes_of, told_of
 from loadtest.judge.reference import Model, task_of
 from loadtest.times import instant
 
@@ -53,19 +53,19 @@ def _deliveries(model: Model) -> Iterator[Finding]:
             refused |= any(word in each.note for word in REFUSED)
             for status in (key[1],) if plain else books.changes | set(ENDS):
                 possible[made.vendor_id, status] += each.sent is not None and not refused
-        disturbed = job.has_fault("callback", external_id=made.external_id)
-        disturbed |= books.was_killed(made.step)
-        for place, each in enumerate(made.callbacks) if not disturbed else ():
-            if any(e.answered and e.status == each.status for e in made.callbacks[:place]):
-                text = f"{each.status} of {made.external_id} was sent again, though it was answered"
-                yield model.found("callbacks", text)
-        missing = books.changes - {each.status for each in made.callbacks}
-        # What a fault delays, or what waits for an answer, may be sent once the ledger was read.
-        late = disturbed or any(each.reply is None for each in made.callbacks)
-        bent |= late
-        if made.calls_back and made.good and missing and not late:
-            text = f"the vendor never reported {', '.join(sorted(missing))} of {made.external_id}"
-            yield model.found("callbacks", text)
+        # What waits for an answer is followed by the next one.
+        waits = any(e.sent and e.reply is None and e.error is None for e in made.callbacks)
+        due = books.changes if made.calls_back and made.good else frozenset()
+        for status in sorted(due | {str(each.status) for each in made.callbacks}):
+            told = told_of(model, made, status)
+            bent |= told is None or told.late or waits
+            if told is None:
+                continue
+            rows, name = [e for e in made.callbacks if e.status == status], made.external_id
+            few = len(rows) < told.times and not (told.late or waits or books.struck)
+            if few or sum(each.answered for each in rows) > told.times:
+                text = f"{status} of {name} was sent {len(rows)} time(s), not {told.times}"
+                yield model.found("callbacks", text, told.times, len(rows))
     received = Counter((str(r.task_id), str(r.task_status)) for r in job.receipts)
     taken = Counter((str(r.task_id), str(r.task_status)) for r in job.receipts if r.fate in TAKEN)
     # A mock that was killed has not noted all that it had sent.

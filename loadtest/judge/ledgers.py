@@ -3,11 +3,11 @@ each charge."""
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from loadtest.books import raw
 from loadtest.books.executions import Order, order_in, stage_of
-from loadtest.books.facts import Callback, Generation, mapping, owner
+from loadtest.books.facts import Callback, Generation, mapping, owner, whole
 from loadtest.books.model import CALLBACK, Step
 from loadtest.judge.clocks import OWN, SERVER
 from loadtest.judge.compare import Begins, Between, Finding, Number, OneOf, exactly
@@ -21,6 +21,22 @@ FREE, FILM = "0", "2"
 """Units of a generation that is not charged, and of a film of five seconds, which is what the small
 contract orders; its wire does not tell the price."""
 HARMLESS = {"", "delayed", "repeated", "replayed", "held back", "after the poll"}
+NOTES = {
+    "other-job": "other-job",
+    "unknown-job": "unknown-job",
+    "contradict": "contradict",
+    "oversize": "oversize",
+    "token": "{how} token",
+    "wrong-type": "wrong type",
+    "delay": "delayed",
+    "after-poll": "after the poll",
+    "truncate": "truncated",
+    "garbage": "garbage",
+}
+"""What a mock notes of a callback that these faults have met."""
+SPOILT_BYTES = ("truncate", "garbage")
+"""Faults of what is already written, which are noted behind the others."""
+LATER = {"delay", "after-poll", "hold"}
 REFUSED = ("wrong token", "missing token", "stale token", "truncated", "garbage", "wrong type")
 """What a mock notes of a delivery that must be refused."""
 PATIENCE = 9.9
@@ -247,17 +263,17 @@ def _delivery(
 ) -> dict[str, Any]:
     """Expect that a delivery follows the change that it reports and what the one before waited for,
     and an answer of a receiver that was always there. Notes come from faults."""
-    begin = made.started if sent.status == "processing" else made.accepted
-    cause = made.finished if sent.status in ENDS else begin
-    bent = model.job.has_fault("callback", external_id=made.external_id)
-    bent |= model.books.was_killed(made.step)
+    cause, told = cause_of(made, sent), told_of(model, made, str(sent.status))
+    bent = told is None or model.job.has_fault("callback", external_id=made.external_id)
     last = "succeed" if made.good else "failed"
     expected: dict[str, Any] = {
         "status": OneOf(("submitted", "processing", last)),
-        "sent_at": Between(None if cause is None else cause - OWN, None, missing=bent),
+        "sent_at": Between(None if cause is None else cause - OWN, None, missing=told is None),
     }
-    if not bent:
-        expected["note"] = ""
+    if told is not None:
+        expected["note"] = OneOf(told.notes)
+        if told.lost:
+            expected["sent_at"] = None
     waits = [(each.sent or 0.0) + PATIENCE for each in before if each.error in SLOW]
     if not bent and cause is not None:
         expected["sent_at"] = Between(max([cause - OWN, *waits]), None)
@@ -275,6 +291,50 @@ def _delivery(
     if any(word in sent.note for word in REFUSED):
         expected["reply"] = Number(400, None)
     return expected
+
+
+class Told(NamedTuple):
+    """What a mock notes of the callback of a change, by the faults that met it: the notes that it
+    can have, how often it is sent, whether some of that may come late, and whether it is lost."""
+
+    notes: tuple[str, ...]
+    times: int = 1
+    late: bool = False
+    lost: bool = False
+
+
+def told_of(model: Model, made: Generation, status: str) -> Told | None:
+    """Return what is told of a change; None where a mock has forgotten its faults, or one met a
+    generation that has a twin."""
+    name, job = made.external_id, model.job
+    twins = sum(each.external_id == name for each in job.generations) > 1
+    if model.books.was_killed(made.step) or (twins and job.has_fault("callback", external_id=name)):
+        return None
+    here = {"where": "callback", "external_id": name, "status": status}
+    met = [row for row in job.rows.get(raw.FAULTS, ()) if row | here == row]
+    kinds = [str(row.get("do")) for row in met]
+    if "lose" in kinds:
+        return Told((f"lost by {met[kinds.index('lose')].get('rule')}",), lost=True)
+    given = [mapping(row.get("with")) for row in met]
+    pairs = sorted(zip(kinds, given, strict=True), key=lambda pair: pair[0] in SPOILT_BYTES)
+    marks = [NOTES[do].format_map({"how": "wrong"} | how) for do, how in pairs if do in NOTES]
+    if "hold" in kinds and status not in ENDS:
+        marks.append("held back")
+    note = ", ".join(marks)
+    again = [how for do, how in pairs if do == "repeat"]
+    notes = note, note.replace("other-job", "unknown-job"), "repeated" if again else note
+    return Told(
+        tuple(dict.fromkeys(notes)),
+        1 + sum(whole(how.get("times", 2)) - 1 for how in again),
+        not LATER.isdisjoint(kinds) or any("gap" in how for how in again),
+    )
+
+
+def cause_of(made: Generation, sent: Callback) -> float | None:
+    """Return when the change was that a delivery reports."""
+    if sent.status in ENDS:
+        return made.finished
+    return made.started if sent.status == "processing" else made.accepted
 
 
 def is_plain(made: Generation, sent: Callback) -> bool:

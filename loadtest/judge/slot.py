@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from itertools import accumulate, pairwise
 from math import inf
+from statistics import median
 from typing import Any, NamedTuple
 
 from loadtest.books import raw
@@ -26,6 +27,8 @@ FRESH = 2.0
 """Seconds by which a mean over samples may be late: a view of a second, and a request's way."""
 UNSEEN = 3.0
 """A stage of so many seconds has a sample."""
+PAUSE = 0.49
+"""Seconds that a runner waits at least between two looks."""
 LOOKS = 1_000_000
 """Of a long stage, not every sample is held against every run."""
 LONG, TURN_OVER = 3, 10.0
@@ -145,6 +148,11 @@ def _samples(
     run = Subject(RUN, stage.number)
     if any(then.at < sample.at for sample, then in pairwise(stage.samples)):
         yield run.found("slots.at", "samples of the slot are not in order")
+    apart = [then.at - sample.at for sample, then in pairwise(stage.samples)]
+    if len(apart) >= SAMPLES and median(apart) < PAUSE:
+        found = f"{median(apart):.2f}"
+        text = f"looks at the slot were {found} s apart, and the runner pauses {PAUSE:g} s between"
+        yield run.found("slots.at", text, PAUSE, found)
     if not stage.samples and not books.struck and stage.ended - stage.began > UNSEEN:
         yield run.found("slots", "the slot was never read")
 

@@ -18,6 +18,7 @@ from loadtest.books.facts import Generation, mapping
 from loadtest.books.model import PROCESSES, Books, JobFacts, StageBook, Step
 from loadtest.judge.clocks import SERVER, Clocks
 from loadtest.judge.compare import Finding, Subject
+from loadtest.judge.ledgers import cause_of
 from loadtest.judge.reference import BEGINS, task_of
 from loadtest.judge.shown import FEW
 from loadtest.times import duration, instant, timestamp
@@ -55,6 +56,7 @@ BOUNDS = {
     "order": Bound("from its permit to the order", *STEP),
     "acceptance": Bound("from the order to the vendor's acceptance", *STEP),
     "stage": Bound("from a generation's end to the next stage's order", *FILE),
+    "sent": Bound("from a task's change to the callback that reports it", *STEP),
     "callback": Bound("from a callback's sending to its signal", *STEP),
     "end": Bound("from the last generation's end to the close of its run", *FILE),
     "close": Bound("from its last version to the close of its run", *STEP),
@@ -225,7 +227,9 @@ def _signalled(job: JobFacts, run: Execution, clocks: Clocks) -> Iterator[Wait]:
     for made in job.generations:
         sent = Counter(each.status for each in made.callbacks)
         for each in made.callbacks:
-            at = signals[made.vendor_id, each.status]
+            at, cause = signals[made.vendor_id, each.status], cause_of(made, each)
+            if cause is not None and each.sent is not None:
+                yield Wait("sent", each.status, job, each.sent - cause)
             if (len(at), sent[each.status]) == (1, 1) and each.sent is not None:
                 waited = at[0] - each.sent - clocks.between(SERVER, made.step)
                 yield Wait("callback", each.status, job, waited)

@@ -11,7 +11,9 @@ from loadtest.books import raw
 from loadtest.books.raw import Damaged, RunFolder
 from loadtest.judge.fields import FIELDS, UNVERIFIED, held, line
 from loadtest.judge.judge import judge
+from loadtest.judge.ledgers import LATER, NOTES
 from loadtest.times import instant
+from services.mock_core.faults.kinds import KINDS as KINDS_OF_FAULTS
 from tests.loadtest.forging.kit import Forger, convictions
 from tests.loadtest.forging.recorded import KINDS, PLAIN, unpack
 from tests.loadtest.synthetic import exactly, put
@@ -118,3 +120,10 @@ def _convicted(folder: RunFolder) -> bool:
         return bool(convictions(judge(folder)))
     except Damaged:
         return True
+
+
+def test_each_fault_of_a_callback_is_known() -> None:
+    """A mock notes it, or it shows in how often and when the callback was sent."""
+    met = {name.partition(".")[2] for name in KINDS_OF_FAULTS if name.startswith("callback.")}
+
+    assert met == NOTES.keys() | LATER | {"lose", "repeat", "envelope"}

@@ -5,6 +5,8 @@ import base64
 import pytest
 
 from loadtest.books import raw
+from loadtest.judge.judge import judge
+from loadtest.run.stage import SAMPLE_SECONDS
 from tests.loadtest.forging.kit import rewrite
 from tests.loadtest.synthetic import Row, Synthetic, convicted, exactly, job_id
 
@@ -110,3 +112,14 @@ def test_place_free_for_a_moment_is_not(honest: Synthetic) -> None:
     moments = [granted(honest) + after for after in (-0.3, -0.2, -0.1)]
     look(honest, *moments, holders=[job_id(1, 2)], places={LAST: 1})
     assert convicted(honest, "slots.places") == set()
+
+
+@pytest.mark.parametrize(("apart", "convicts"), [(SAMPLE_SECONDS, False), (0.25, True)])
+def test_runner_looks_no_sooner_than_it_pauses(
+    honest: Synthetic, apart: float, *, convicts: bool
+) -> None:
+    """As where every instant of a run is told as if all had been twice as fast."""
+    begin = granted(honest)
+    look(honest, *(begin + apart * number for number in range(21)))
+    texts = [each.text for each in judge(honest.folder).findings if each.rule == "slots.at"]
+    assert any(text.startswith("looks at the slot were") for text in texts) == convicts

@@ -29,6 +29,7 @@ NOT_SAID = {
     *(
         "waiting until the vend",
         "code injected",
+        *("{how} token", "lost by {1}"),
         "{1} stored",
         *("the job may take", "until the vendors are cleared again"),
         r"the pause before (\w+) (\d+)",

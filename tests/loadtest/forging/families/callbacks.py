@@ -10,9 +10,11 @@ from tests.loadtest.forging.kit import (
     forgeries,
     forgery,
     forgery_of,
+    job_in,
     moved,
     rewrite,
 )
+from tests.loadtest.synthetic import exactly
 
 VIDEO = raw.LEDGERS["video"]
 STRANGER = "job-000000000000000000000000"
@@ -194,6 +196,91 @@ def a_callback_with_a_wrong_token_that_was_read_and_applied(f: Forger) -> Iterab
         row.update(told, external_id=video["external_id"])
 
     f.edit(raw.RECEIPTS, read)
+    return [job_id]
+
+
+def _told(f: Forger, sent: Row, row: Row, *, fate: str, at: str) -> None:
+    """A callback was sent and answered then, by the ledger, and received, by its receipt."""
+    sent.update(note="", reply=200, error=None, sent_at=at)
+    receipt = {"received_at": moved(at, 0.003), "job_id": job_in(row), "task_id": row["job_id"]}
+    receipt |= {"task_status": sent["status"], "fate": fate, "decided": True}
+    cause = row["started_ts" if sent["status"] == "processing" else "finished_ts"]
+    receipt |= {"external_id": row["external_id"], "updated_at": int(cause * 1000)}
+    f.folder.append(raw.RECEIPTS, [receipt])
+
+
+@forgery_of("lost-callbacks")
+def a_lost_callback_told_as_applied(f: Forger) -> Iterable[str]:
+    return f.of_any_job(
+        VIDEO,
+        lambda row: _told(f, row["callbacks"][0], row, fate="applied", at=row["started_at"]),
+    )
+
+
+@forgery_of("lost-callbacks")
+def lost_callbacks_told_as_late_ones_without_a_fault(f: Forger) -> Iterable[str]:
+    hidden = len(f.rows(raw.FAULTS))
+    f.put(raw.FAULTS, [])
+
+    def disarm(run: Row) -> None:
+        run["plan"]["faults"] = []
+        for service in run["faults"].values():
+            service["rules"] = []
+
+    f.json(raw.RUN, disarm)
+
+    def forget(told: Row) -> None:
+        told["video"]["stats"]["faults_injected"] -= hidden
+        told["video"].update(faults_recorded=0, faults_remembered=0)
+
+    f.json(raw.VENDORS, forget)
+    closed = {row["job_id"]: row["closed"] for row in f.rows(raw.EXECUTIONS)}
+
+    def late(row: Row) -> None:
+        first, last = row["callbacks"]
+        _told(f, first, row, fate="applied", at=moved(row["started_at"], 0.001))
+        _told(f, last, row, fate="late", at=exactly(closed[job_in(row)] + 1))
+
+    f.each(VIDEO, late)
+    return f.order
+
+
+@forgery_of("duplicate-callbacks")
+def a_repeated_callback_told_as_sent_once(f: Forger) -> Iterable[str]:
+    """Ledger and receipts have one of three; the trace of the fault stays."""
+    job_id = f.job()
+    f.set(VIDEO, of=job_id, callbacks=lambda sent: [c for c in sent if c["note"] != "repeated"])
+    return f.drop(raw.RECEIPTS, of=job_id, fate="duplicate")
+
+
+@forgery_of("callbacks-out-of-order")
+def a_callback_that_was_held_back_told_as_in_order(f: Forger) -> Iterable[str]:
+    def in_order(row: Row) -> None:
+        first, last = sorted(row["callbacks"], key=lambda sent: sent["status"] == "succeed")
+        first.update(note="", sent_at=moved(row["started_at"], 0.001))
+        row["callbacks"] = [first, last]
+
+    def applied(row: Row) -> None:
+        if row["task_status"] == "processing":
+            row.update(fate="applied", received_at=moved(starts[row["job_id"]], 0.004))
+
+    starts = {job_in(row): row["started_at"] for row in f.rows(VIDEO)}
+    [job_id] = f.of_any_job(VIDEO, in_order)
+    f.each(raw.RECEIPTS, applied, of=job_id)
+    return [job_id]
+
+
+@forgery_of("forged-callbacks")
+def a_callback_with_a_wrong_token_told_as_right(f: Forger) -> Iterable[str]:
+    """By ledger and receipt; the trace of the fault stays."""
+    job_id, *_ = a_callback_with_a_wrong_token_that_was_read_and_applied(f)
+
+    def right(row: Row) -> None:
+        for sent in row["callbacks"]:
+            note = sent["note"].replace("wrong token", "").strip(", ")
+            sent.update(note=note, reply=200, error=None)
+
+    f.each(VIDEO, right, of=job_id)
     return [job_id]
 
 
