@@ -4,12 +4,13 @@ import re
 from typing import Annotated, ClassVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 
 from shared.pipeline.definition import Definition, Stage
 from shared.pipeline.hosts import is_near, result_hosts
 from shared.pipeline.messages import JobLimits, StageLimits
 from shared.settings.common import CallbackSecret, PollingSettings, Port, Seconds
+from shared.settings.pipelines import PipelineSettings, pipelines_of
 from shared.store.settings import StoreSettings
 from shared.temporal.pace import Pace
 
@@ -39,7 +40,7 @@ def _is_proxy(setting: SecretStr) -> SecretStr:
 VendorProxy = Annotated[SecretStr, AfterValidator(_is_proxy)]
 
 
-class PipelineWorkerSettings(StoreSettings, PollingSettings):
+class PipelineWorkerSettings(PipelineSettings, StoreSettings, PollingSettings):
     """Settings from the environment; times are in seconds.
 
     A pipeline's own settings set `pipeline` and the addresses of its vendors. The time of a stage
@@ -74,11 +75,13 @@ class PipelineWorkerSettings(StoreSettings, PollingSettings):
 
     @field_validator("gates")
     @classmethod
-    def _known(cls, value: str) -> str:
-        unknown = sorted(set(_listed(value)).difference(cls.pipeline.names))
+    def _known(cls, value: str, info: ValidationInfo) -> str:
+        # One setting of all workers: it may name the stages of another pipeline.
+        others = pipelines_of(info.data.get("pipelines", "")).values()
+        known = dict.fromkeys(name for each in (*others, cls.pipeline) for name in each.names)
+        unknown = sorted(set(_listed(value)).difference(known))
         if unknown:
-            known = ", ".join(cls.pipeline.names)
-            raise ValueError(f"no such gate: {', '.join(unknown)}; known are {known}")
+            raise ValueError(f"no such gate: {', '.join(unknown)}; known are {', '.join(known)}")
         return value
 
     def limits(self) -> JobLimits:

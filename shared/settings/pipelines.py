@@ -31,12 +31,16 @@ def _named(text: str) -> Iterator[Definition]:
         yield found
 
 
+def pipelines_of(text: str) -> Mapping[str, Definition]:
+    """Return every pipeline by its name, genvideo first."""
+    return {each.name: each for each in (GENVIDEO, *_named(text))}
+
+
 class PipelineSettings(BaseSettings):
-    """A part of the settings of each service that takes jobs of any pipeline."""
+    """A part of the settings of each service that knows any pipeline."""
 
     pipelines: Annotated[str, AfterValidator(_are_there)] = ""
 
     @property
     def known(self) -> Mapping[str, Definition]:
-        """Every pipeline by its name, genvideo first."""
-        return {each.name: each for each in (GENVIDEO, *_named(self.pipelines))}
+        return pipelines_of(self.pipelines)

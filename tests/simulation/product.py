@@ -251,7 +251,7 @@ def _settings(options: Options, pipeline: Definition) -> PipelineWorkerSettings:
         drain_seconds=options.drain_seconds,
         image_give_up_seconds=options.give_up_seconds,
         video_give_up_seconds=options.give_up_seconds,
-        gates=options.gates if pipeline is GENVIDEO else "",
+        gates=options.gates,
     )
 
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from compose.stack.environment import environment_of
+from compose.stack.environment import environment_of, service_mistakes
 from compose.stack.output import StackError
-from compose.stack.services import API, LOADTEST, NAMES, VIDEO
+from compose.stack.services import API, LOADTEST, NAMES, VIDEO, WORKER
 from compose.stack.settings import load
 from tests.compose.stack.conftest import Load
 
@@ -53,6 +53,18 @@ def test_settings_of_a_pipeline_are_known_and_checked(settings: Load) -> None:
     said = str(refused.value)
     assert "SPEECH_PORT=0 (environment) is not a whole number from 1 to 65535" in said
     assert "MOCK_SPEECH_SECONDS=soon (environment) is refused: " in said
+
+
+def test_gates_of_all_pipelines_are_switched_on_by_one_setting(settings: Load) -> None:
+    found = settings(**SPEECH, GATES="image,speech")
+    for each in (WORKER, next(each for each in found.parts if each.name == "speech")):
+        env = environment_of(found, each)
+        assert (env["GATES"], env["PIPELINES"]) == ("image,speech", SPEECH["PIPELINES"])
+    assert not service_mistakes(found)
+    assert [*service_mistakes(settings(**SPEECH, GATES="speach"))] == [
+        "GATES=speach (environment) is refused: no such gate: speach;"
+        " known are image, video, speech"
+    ]
 
 
 def test_unknown_pipeline_is_named(settings: Load) -> None:
