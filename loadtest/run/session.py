@@ -8,7 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from itertools import product
 from typing import Any
 
@@ -83,7 +83,7 @@ async def armed(
                 problems.append(str(error))
         if problems:
             raise PlanError(problems)
-        yield [_arming(rule) for rule in users.values()]
+        yield [_arming(seed, users.values()) for seed in {r.get("seed") for r in users.values()}]
     finally:
         # One mock may have taken a plan that the other one refuses: it is disarmed all the same.
         for vendor, rules in before.items() if plans else ():
@@ -92,10 +92,15 @@ async def armed(
                     await vendor.disarm(rule)
 
 
-def _arming(rule: dict[str, Any]) -> str:
-    """Return the line of make that arms a rule with its seed, and without its counts."""
-    bare = {key: rule[key] for key in rule if key not in ("seed", "fired", "spent", "applies")}
-    plan = json.dumps({"seed": rule.get("seed"), "rules": [bare]}, ensure_ascii=False)
+def _arming(seed: object, rules: Iterable[dict[str, Any]]) -> str:
+    """Return the line of make that arms the rules of a seed, without their counts."""
+    counts = ("seed", "fired", "spent", "applies")
+    bare = [
+        {key: rule[key] for key in rule if key not in counts}
+        for rule in rules
+        if rule.get("seed") == seed
+    ]
+    plan = json.dumps({"seed": seed, "rules": bare}, ensure_ascii=False)
     return f"make fault RULE={shlex.quote(plan)}"
 
 
