@@ -15,15 +15,16 @@ export function el(name, attributes = {}, ...children) {
   return element;
 }
 
-/** A button that can't be pressed twice while its work is under way. */
+/** A button that can't be pressed twice while its work is under way; unlike a disabled one it keeps the focus. */
 export function button(text, work, attributes = {}) {
   const element = el("button", { type: "button", ...attributes }, text);
   element.addEventListener("click", async (event) => {
-    element.disabled = true;
+    if (element.ariaDisabled) return;
+    element.ariaDisabled = "true";
     try {
       await work(event);
     } finally {
-      element.disabled = false;
+      element.ariaDisabled = null;
     }
   });
   return element;

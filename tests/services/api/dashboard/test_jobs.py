@@ -218,8 +218,9 @@ async def test_filtered_jobs_are_cancelled_and_retried_together(
 async def test_pause_and_limit_reach_the_semaphore(place: Place, new_page: NewPage) -> None:
     async with new_page(place.base) as page:
         panel = page.get_by_role("region", name="Slot")
-        await panel.get_by_role("button", name="Pause").click()
+        await panel.get_by_role("button", name="Pause").press("Enter")
         await expect(panel).to_contain_text("Paused; free")
+        await expect(panel.get_by_role("button", name="Resume")).to_be_focused()
         await panel.get_by_label("Limit").fill("3")
         await panel.get_by_role("button", name="Set").click()
         await expect(page.get_by_text("At most 3 jobs at once.")).to_be_visible()
