@@ -198,6 +198,7 @@ class DrainActivities:
                 news = await vendor.status(asked) if asked else None
             except VendorError as error:
                 news = error
+                log.warning("a drain can't ask its vendor", generation=ours, reason=error.message)
             seen.note(ours, news)
             if ours in seen.running and isinstance(news, VendorStatus):
                 try:

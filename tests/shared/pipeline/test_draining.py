@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from temporalio.service import RPCError, RPCStatusCode
 
 from shared.errors import NeverDelivered, RefusedForGood, VendorError
@@ -121,6 +122,16 @@ async def test_drain_lasts_as_long_as_something_may_run(
         vendor.news = dict(news)
     await scene.drain(**how)
     assert scene.clock.passed == pytest.approx(takes, abs=5)
+
+
+async def test_drain_says_why_a_vendor_can_not_be_asked(scene: Scene) -> None:
+    scene.record(**IN_VIDEO)
+    scene.videos.news = {VIDEO: until(10, RefusedForGood("the key is wrong"), SUCCEEDED)}
+    with capture_logs() as lines:
+        await scene.drain(in_doubt=True)
+
+    said = {line["reason"] for line in lines if line.get("generation") == VIDEO}
+    assert said == {"the key is wrong"}
 
 
 @pytest.mark.parametrize("ahead", [-2 * ACCEPT, 2 * ACCEPT])
