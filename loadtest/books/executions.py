@@ -18,6 +18,11 @@ class Signal(NamedTuple):
     body: Row
     sender: str
 
+    @property
+    def change(self) -> tuple[str, str]:
+        """The task, and the change of it, that a callback's signal tells."""
+        return str(self.body.get("task_id")), str(self.body.get("task_status"))
+
 
 class Written(NamedTuple):
     """A version of the record, and when it was so: as its workflow task began, or as the local
@@ -82,6 +87,25 @@ class Activity:
     error_class: str | None = None
     error_message: str | None = None
     result: Row = field(default_factory=dict)
+
+    @property
+    def order(self) -> Row:
+        """The order that it carries out, or waits for."""
+        return self.body.get("order") or self.body
+
+    @property
+    def stage(self) -> str:
+        return str(self.order.get("stage"))
+
+    @property
+    def limits(self) -> Row:
+        limits = self.order.get("limits")
+        return limits if isinstance(limits, dict) else {}
+
+    @property
+    def awaited(self) -> str:
+        """The vendor's id of the task that it waits for."""
+        return task_of(self.body.get("accepted") or {})
 
 
 @dataclass(slots=True)
@@ -174,10 +198,6 @@ class Execution:
         return [signal for signal in self.signals if signal.body.get("task_status")]
 
 
-def order_in(body: Row) -> Row:
-    """Return an order, or the order that is waited for."""
-    return body.get("order") or body
-
-
-def stage_of(body: Row) -> str:
-    return str(order_in(body).get("stage"))
+def task_of(result: Row) -> str:
+    """Return the vendor's id in an activity's result, without the path that may precede it."""
+    return str(result.get("vendor_id")).rpartition("/")[2]

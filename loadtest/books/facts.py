@@ -182,6 +182,11 @@ class Receipt:
     fate: String = "unknown"
     external_id: StringOrNone = None
 
+    @property
+    def change(self) -> tuple[str, str]:
+        """The task, and the change of it, that the callback told."""
+        return str(self.task_id), str(self.task_status)
+
 
 @dataclass(frozen=True, slots=True, config=FACT)
 class StoredFile:

@@ -21,8 +21,6 @@ from loadtest.books.executions import (
     Signal,
     Timer,
     Written,
-    order_in,
-    stage_of,
 )
 from loadtest.books.payloads import (
     attributes,
@@ -243,7 +241,7 @@ class _Reader:
             self.scheduled[str(event["eventId"])] = activity
             run.activities.append(activity)
             if isinstance(number := input_.get("attempt"), int) and "stage" in input_:
-                run.orders.append(Order(stage_of(input_), number, input_.get("token"), at, task))
+                run.orders.append(Order(activity.stage, number, input_.get("token"), at, task))
                 # An activity writes a version before it submits.
                 record = input_.get("record")
                 changes = record.get("transitions") if isinstance(record, dict) else None
@@ -255,7 +253,7 @@ class _Reader:
         activity = known or Activity("", {}, at, 0)
         before, self.completed = self.completed, event if kind == "COMPLETED" else None
         if kind == "STARTED":
-            if "stage" in order_in(activity.body):
+            if "stage" in activity.order:
                 run.taken.append((str(body.get("identity")), at))
             activity.started, activity.attempt = at, int(body.get("attempt") or 0)
             _fail(activity, body.get("lastFailure"))

@@ -5,7 +5,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from loadtest.books.executions import Execution
+from loadtest.books.executions import Activity, Execution, Signal
 from loadtest.books.facts import (
     Generation,
     Injected,
@@ -86,6 +86,15 @@ class JobFacts:
     @property
     def execution(self) -> Execution | None:
         return self.executions[-1] if self.executions else None
+
+    @property
+    def activities(self) -> list[Activity]:
+        """Those of all its runs, as the signals of callbacks below."""
+        return [each for run in self.executions for each in run.activities]
+
+    @property
+    def called_back(self) -> list[Signal]:
+        return [each for run in self.executions for each in run.called_back]
 
     @property
     def finished(self) -> float | None:
@@ -206,7 +215,7 @@ class Books:
     @property
     def hosts(self) -> set[str]:
         """The host names of the services, by the histories."""
-        clients = (name for job in self.jobs for run in job.executions for name in run.clients)
+        clients = (name for _, run in self.runs for name in run.clients)
         return {name.partition("@")[2] for name in clients}
 
     @cached_property
@@ -313,10 +322,14 @@ class Books:
     def jobs(self) -> list[JobFacts]:
         return [job for stage in self.stages for job in stage.jobs.values()]
 
+    @property
+    def runs(self) -> list[tuple[JobFacts, Execution]]:
+        """Each run, and its job."""
+        return [(job, run) for job in self.jobs for run in job.executions]
+
     def granted(self) -> list[tuple[JobFacts, Execution]]:
         """Return each run that was granted the slot, and its job."""
-        runs = ((job, run) for job in self.jobs for run in job.executions)
-        return [(job, run) for job, run in runs if run.granted is not None]
+        return [(job, run) for job, run in self.runs if run.granted is not None]
 
 
 CALLBACK = "callback"

@@ -6,12 +6,12 @@ from math import inf
 from typing import Any
 
 from loadtest.books import raw
-from loadtest.books.executions import Activity, Signal
-from loadtest.books.facts import Callback, Generation, mapping
+from loadtest.books.executions import task_of
+from loadtest.books.facts import Callback, Generation
 from loadtest.judge.clocks import RECEIVER, SERVER
 from loadtest.judge.compare import Between, Finding, OneOf
 from loadtest.judge.ledgers import ENDS, HARMLESS, REFUSED, is_adopted, is_plain, notes_of, told_of
-from loadtest.judge.reference import Model, task_of
+from loadtest.judge.reference import Model
 from loadtest.times import instant
 
 TAKEN = ("applied", "duplicate", "late", "early", "out_of_order")
@@ -66,8 +66,8 @@ def _deliveries(model: Model) -> Iterator[Finding]:
             if few or sum(each.answered for each in rows) > told.times:
                 text = f"{status} of {name} was sent {len(rows)} time(s), not {told.times}"
                 yield model.found("callbacks", text, told.times, len(rows))
-    received = Counter((str(r.task_id), str(r.task_status)) for r in job.receipts)
-    taken = Counter((str(r.task_id), str(r.task_status)) for r in job.receipts if r.fate in TAKEN)
+    received = Counter(each.change for each in job.receipts)
+    taken = Counter(each.change for each in job.receipts if each.fate in TAKEN)
     # A mock that was killed has not noted all that it had sent.
     lost = any(map(books.was_killed, books.mocks))
     for key in sorted(sent.keys() | received.keys()):
@@ -80,14 +80,13 @@ def _deliveries(model: Model) -> Iterator[Finding]:
 
 def _signals(model: Model) -> Iterator[Finding]:
     """Expect one signal for each end that a receipt calls applied, and no other signal."""
-    signals = [s for run in model.job.executions for s in run.called_back]
+    signals = model.job.called_back
     ends = [r for r in model.job.receipts if r.task_status in ENDS]
     ids = {str(r.external_id) for r in model.job.receipts}
-    rows = model.job.rows.get(raw.RECEIPTS, ())
-    keys = {_key(s) for s in signals} | {(str(r.task_id), str(r.task_status)) for r in ends}
-    for key in sorted(keys):
-        own = [r for r in ends if (r.task_id, r.task_status) == key]
-        sent = [s for s in signals if _key(s) == key]
+    rows = [*zip(model.job.receipts, model.job.rows.get(raw.RECEIPTS, ()), strict=True)]
+    for key in sorted({s.change for s in signals} | {r.change for r in ends}):
+        own = [r for r in ends if r.change == key]
+        sent = [s for s in signals if s.change == key]
         least = sum(r.fate in ("applied", "early") for r in own)
         unsure = sum(r.fate == "unknown" for r in own)
         # Another receiver's receipt was undecided: one signal too many changes nothing.
@@ -97,7 +96,7 @@ def _signals(model: Model) -> Iterator[Finding]:
             yield model.found("signals", text, least, len(sent))
         first = min((r.at for r in own if r.at is not None), default=None)
         for signal in sent:
-            told = tuple({row.get("updated_at") for row in rows if _said_by(row) == key})
+            told = tuple({row.get("updated_at") for r, row in rows if r.change == key})
             if told:
                 yield from model.differ("signals", signal.body, {"updated_at": OneOf(told)})
             if (name := signal.body.get("external_id")) not in ids:
@@ -110,8 +109,7 @@ def _signals(model: Model) -> Iterator[Finding]:
         # A result is fetched after its activity, or a poll, or a callback has reported its end.
         done = [each for each in run.activities if each.outcome == "completed"]
         known = {task_of(each.result) for each in done if each.result.get("asset")}
-        known |= {task_of(_accepted(each)) for each in done}
-        known |= {str(signal.body.get("task_id")) for signal in signals}
+        known |= {each.awaited for each in done} | {signal.change[0] for signal in signals}
         for task in (task_of(result) for result in run.results if result.get("asset")):
             if task not in known:
                 yield model.found("signals", f"it fetched {task}, and nothing reported its end")
@@ -122,14 +120,6 @@ def _status(made: Generation, sent: Callback) -> str:
     if CONTRADICT not in notes_of(made, sent):
         return str(sent.status)
     return "succeed" if sent.status == "failed" else "failed"
-
-
-def _said_by(row: dict[str, Any]) -> tuple[str, str]:
-    return str(row.get("task_id")), str(row.get("task_status"))
-
-
-def _key(signal: Signal) -> tuple[str, str]:
-    return str(signal.body.get("task_id")), str(signal.body.get("task_status"))
 
 
 def _fates(model: Model) -> Iterator[Finding]:
@@ -219,7 +209,7 @@ def _possible(
         if noted is None or at + BUSY >= noted:
             fates.add("applied")
         # The version with the task is written before the job waits for its end.
-        waits = (a.scheduled for a in run.activities if task_of(_accepted(a)) == made.vendor_id)
+        waits = (a.scheduled for a in run.activities if a.awaited == made.vendor_id)
         if at <= next(waits, inf) + clocks:
             fates.add("early")
     return fates
@@ -227,11 +217,6 @@ def _possible(
 
 def _received(row: dict[str, Any]) -> float:
     return instant(row.get("received_at")) or 0.0
-
-
-def _accepted(activity: Activity) -> dict[str, Any]:
-    """Return what is known of the task that an activity waits for."""
-    return mapping(activity.body.get("accepted"))
 
 
 def _accepts(result: dict[str, Any], made: Generation) -> bool:

@@ -10,12 +10,12 @@ from math import inf
 from typing import NamedTuple
 
 from loadtest.books import raw
+from loadtest.books.executions import task_of
 from loadtest.books.facts import Generation, mapping, whole
 from loadtest.books.model import Books, JobFacts, Rule
 from loadtest.judge.clocks import SERVER, Clocks
 from loadtest.judge.compare import Finding, Subject
 from loadtest.judge.ledgers import ENDS
-from loadtest.judge.reference import task_of
 from loadtest.times import instant
 
 LATER = 1.0

@@ -147,7 +147,7 @@ def _server(books: Books, vendors: Offsets) -> Offset:
     # An activity that only orders is short, and its vendor accepts while it runs.
     for job in books.jobs:
         made = {g.vendor_id: g for g in job.generations if g.accepted is not None}
-        for each in (each for run in job.executions for each in run.activities):
+        for each in job.activities:
             row = made.get(str(each.result.get("vendor_id")))
             whole = each.started is not None and each.ended is not None and each.attempt == 1
             if row is not None and whole and each.result.get("accepted_at"):
@@ -169,10 +169,9 @@ def _receiver(books: Books, known: Offsets) -> Offset:
                     found[made.vendor_id, each.status][0].append(off.earliest(each.sent))
         for receipt in job.receipts:
             if receipt.at is not None:
-                found[str(receipt.task_id), str(receipt.task_status)][1].append(receipt.at)
-        for signal in (signal for run in job.executions for signal in run.called_back):
-            key = str(signal.body.get("task_id")), str(signal.body.get("task_status"))
-            found[key][2].append(known[SERVER].latest(signal.at))
+                found[receipt.change][1].append(receipt.at)
+        for signal in job.called_back:
+            found[signal.change][2].append(known[SERVER].latest(signal.at))
         for times in found.values():
             match times:
                 case [sent], [received], [signalled]:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from loadtest.books import raw
-from loadtest.books.executions import Order, order_in, stage_of
+from loadtest.books.executions import Order, task_of
 from loadtest.books.facts import Callback, Generation, mapping, owner, whole
 from loadtest.books.model import CALLBACK, Step
 from loadtest.judge.clocks import OWN, SERVER
 from loadtest.judge.compare import Begins, Between, Finding, Number, OneOf, exactly
-from loadtest.judge.reference import Model, task_of
+from loadtest.judge.reference import Model
 from loadtest.times import instant
 
 SHOWN = 200
@@ -136,15 +136,11 @@ def _submitted(model: Model, made: Generation, order: Order) -> float:
     """Return the earliest time at which the vendor can have accepted an order: its activity had
     begun, if that was tried once, and the stage before was made."""
     clocks, earliest = model.clocks, order.at
-    activities = [
-        each
-        for run in model.job.executions
-        for each in run.activities
-        if (stage_of(each.body), each.body.get("attempt")) == (made.wanted, made.attempt)
-    ]
+    of_order = made.wanted, made.attempt
+    tries = [a for a in model.job.activities if (a.stage, a.body.get("attempt")) == of_order]
     # Chaos resets activities, which then count their tries from 1.
-    if len(activities) == 1 and activities[0].attempt == 1 and not model.books.struck:
-        earliest = max(earliest, activities[0].started or 0.0)
+    if len(tries) == 1 and tries[0].attempt == 1 and not model.books.struck:
+        earliest = max(earliest, tries[0].started or 0.0)
     earliest -= clocks.between(SERVER, made.step)
     before = _before(model, made)
     if before is not None and made.good and not model.job.has_fault("result"):
@@ -160,8 +156,8 @@ def _reason(model: Model, made: Generation) -> Iterator[Finding]:
     bent = any(f.do == "absurd" for f in model.job.faults if f.external_id == made.external_id)
     if made.outcome != "failed" or not made.error or bent or model.books.struck:
         return
-    for each in (each for run in model.job.executions for each in run.activities):
-        of_order = stage_of(each.body), order_in(each.body).get("attempt")
+    for each in model.job.activities:
+        of_order = each.stage, each.order.get("attempt")
         failed = each.outcome == "failed" and each.error_class not in OUT_OF_TIME
         said = each.error_message or ""
         if failed and of_order == (made.wanted, made.attempt) and made.error not in said:
@@ -366,7 +362,7 @@ def _attempts(model: Model) -> Iterator[Finding]:
         spoilt = bool(faults & SPOILT) or any(f.startswith("result.") for f in faults)
         again = any(o.step == order.step and o.attempt > order.attempt for o in run.orders)
         done = [a for a in run.activities if a.outcome == "completed"]
-        brought = any((stage_of(a.body), a.body.get("attempt")) == of_order for a in done)
+        brought = any((a.stage, a.body.get("attempt")) == of_order for a in done)
         if not model.books.shows(order.step):
             continue
         if again and made and all(g.good for g in made) and not spoilt:

@@ -32,9 +32,8 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
     """Expect one host and one sticky queue of each worker's process, and processes at work that
     fit those which showed metrics: as many, no longer, and none that had died."""
     run = Subject(RUN, max((stage.number for stage in books.stages), default=0))
-    runs = [(job, run) for job in books.jobs for run in job.executions]
     queues, hosts = dict[str, str](), dict[str, str]()
-    for job, execution in runs:
+    for job, execution in books.runs:
         named = Subject(job.job_id, job.stage)
         for owner, queue in execution.queues:
             known = queues.setdefault(owner, queue)
@@ -46,7 +45,7 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
             if (known := hosts.setdefault(start, host)) != host:
                 text = f"the process {start} was at work on {known} as well"
                 yield named.found("history.identity", text, known, host)
-    ours = {name for _, run in runs for name in run.workers}
+    ours = {name for _, each in books.runs for name in each.workers}
     for (service, rule), rows in written(books).items():
         senders = {name for _, name, _ in rows}
         # In one process with the workers, each comes from one.
@@ -64,7 +63,7 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
 def written(books: Books) -> dict[tuple[str, str], list[tuple[JobFacts, str, float]]]:
     """Return what semaphore, receiver and API wrote into histories, each with its rule: permits,
     callbacks, starts; with the job, the process, and when."""
-    runs = [(job, run) for job in books.jobs for run in job.executions]
+    runs = books.runs
     return {
         ("semaphore", "permit"): [(j, r.granted_by, r.granted) for j, r in runs if r.granted],
         ("callback", "signals"): [(j, s.sender, s.at) for j, r in runs for s in r.called_back],
@@ -151,7 +150,7 @@ def spans(seen: Iterable[tuple[str, float]]) -> list[Interval]:
 
 def at_work(books: Books) -> list[Interval]:
     """Return the time from the first to the last task of each worker's process, by histories."""
-    return spans(each for job in books.jobs for run in job.executions for each in run.taken)
+    return spans(each for _, run in books.runs for each in run.taken)
 
 
 def left(books: Books) -> Iterator[tuple[JobFacts, str, float]]:
@@ -159,7 +158,7 @@ def left(books: Books) -> Iterator[tuple[JobFacts, str, float]]:
     an activity or a task ran out of time, another process went on, and the one before took no task
     from then on."""
     last = {each.name: each.end for each in at_work(books)}
-    for job, run in ((each, run) for each in books.jobs for run in each.executions):
+    for job, run in books.runs:
         for at in _late(run):
             before = [name for name, taken in run.taken if taken < at]
             after = [name for name, taken in run.taken if taken >= at]

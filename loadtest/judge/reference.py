@@ -7,12 +7,12 @@ them; `shown` holds the job's other books against the model.
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from loadtest.books import raw
-from loadtest.books.executions import GRANTED, Execution, order_in, stage_of
+from loadtest.books.executions import GRANTED, Execution, task_of
 from loadtest.books.facts import mapping
 from loadtest.books.model import RESET, START_AGAIN, Books, JobFacts, StageBook
 from loadtest.books.prompts import priority, prompt, style
@@ -164,11 +164,6 @@ def _next(before: State, note: str, urls: dict[str, Any]) -> State:
     return state
 
 
-def task_of(result: Mapping[str, Any]) -> str:
-    """Return the vendor's id in an activity's result, without the path that may precede it."""
-    return str(result.get("vendor_id")).rpartition("/")[2]
-
-
 def of_job(model: Model) -> Iterator[Finding]:
     """Find where the job's history contradicts the plan, the submission or itself."""
     yield from _run(model)
@@ -288,7 +283,7 @@ def _activities(model: Model, run: Execution) -> Iterator[Finding]:
     noted = not any(map(model.books.was_killed, model.books.mocks))
     limits = mapping(run.limits.get("stages"))
     for each in run.activities:
-        order = order_in(each.body)
+        order = each.order
         given, source = mapping(order.get("inputs")), mapping(order.get("source"))
         # An operator's reset begins a try at once.
         pauses = each.silence + (0.0 if model.books.struck else (each.attempt - 1) * each.pause)
@@ -297,7 +292,7 @@ def _activities(model: Model, run: Execution) -> Iterator[Finding]:
             "started": Between(each.scheduled + pauses, run.closed, missing=True),
             "ended": Between(each.started or each.scheduled, run.closed, missing=True),
         }
-        asked, own = mapping(order.get("limits")), mapping(limits.get(stage_of(each.body)))
+        asked, own = each.limits, mapping(limits.get(each.stage))
         expected |= {f"order.limits.{key}": own[key] for key in asked.keys() & own.keys()}
         expected |= {f"order.inputs.{key}": run.body[key] for key in given.keys() & run.body.keys()}
         if "priority" in run.body and isinstance(order.get("request"), dict):
@@ -312,14 +307,14 @@ def _activities(model: Model, run: Execution) -> Iterator[Finding]:
             row |= {"heartbeat": each.heartbeat, "most": each.most}
             expected |= {"heartbeat": Number(1e-3, None), "most": 0}
         if "attempt" in each.body and not model.books.struck:
-            name = f"{model.job_id}.{stage_of(each.body)}.{each.body['attempt']}"
+            name = f"{model.job_id}.{each.stage}.{each.body['attempt']}"
             tries[name] += each.attempt
             # The history has no count of the tries of an activity that it has not seen end.
             if each.outcome in ("completed", "failed") and run is model.run:
                 accepted = each.outcome == "completed" or each.error_class == GENERATION_FAILED
                 row["tries"] = tries[name]
                 expected["tries"] = Number(least.get(name, 0) + accepted, None)
-            if noted and model.books.shows(stage_of(each.body)):
+            if noted and model.books.shows(each.stage):
                 row["refused"] = INJECTED in each.repeated_for or each.error_class == VENDOR_BUSY
                 expected["refused"] = row["refused"] and name in refused
                 why = f"{each.error_class}: {each.error_message}"
@@ -356,7 +351,7 @@ def _end(model: Model) -> Iterator[Finding]:
     order = run.orders[-1] if run.orders else None
     if order is not None and status in ("failed", "degraded"):
         failed = [a for a in run.activities if a.outcome == "failed"]
-        code = next((a.error_class for a in failed[::-1] if stage_of(a.body) == order.step), None)
+        code = next((a.error_class for a in failed[::-1] if a.stage == order.step), None)
         said = run.failure[0] if run.failure else code
         used_up = order.attempt == MOST_ATTEMPTS
         if code == GENERATION_FAILED and used_up:

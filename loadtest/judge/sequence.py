@@ -28,7 +28,7 @@ def of_run(books: Books, _clocks: Clocks) -> Iterator[Finding]:
     if books.struck or shards != 1:
         return
     jobs = {job.job_id: Subject(job.job_id, job.stage) for job in books.jobs}
-    runs = [(job.job_id, run) for job in books.jobs for run in job.executions]
+    runs = [(job.job_id, run) for job, run in books.runs]
     events = sorted((each, name) for name, run in runs for each in run.numbers)
     latest, last, step, before = 0.0, "", 0, ""
     clashes: list[tuple[str, str, str]] = []

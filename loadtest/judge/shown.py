@@ -8,12 +8,12 @@ from math import inf
 from typing import Any
 
 from loadtest.books import raw
-from loadtest.books.executions import PROGRESS, Activity, Execution, Written, stage_of
+from loadtest.books.executions import PROGRESS, Activity, Execution, Written, task_of
 from loadtest.books.facts import mapping
 from loadtest.books.model import DEFAULT, ENDS, RESET, START_AGAIN, Books, StageBook
 from loadtest.judge.clocks import FAR, SERVER
 from loadtest.judge.compare import EXACT, Begins, Between, Finding, Number, OneOf, Subject, exactly
-from loadtest.judge.reference import ATTEMPT_FAILED, LAG, MOST_ATTEMPTS, Model, State, task_of
+from loadtest.judge.reference import ATTEMPT_FAILED, LAG, MOST_ATTEMPTS, Model, State
 from loadtest.times import instant, timestamp
 
 OPTIONAL = {"prompt", "style", "priority", "input", "pipeline"}
@@ -161,8 +161,7 @@ def _kept(model: Model) -> dict[str, Any]:
 
 
 def _task_name(model: Model, activity: Activity) -> str:
-    body = activity.body.get("order") or activity.body
-    return f"{model.job_id}.{stage_of(body)}.{body.get('attempt')}"
+    return f"{model.job_id}.{activity.stage}.{activity.order.get('attempt')}"
 
 
 def _stored(run: Execution) -> dict[str, dict[str, Any]]:

@@ -120,7 +120,7 @@ def _samples(
     old then, or, if that was on its way, after the request before.
     """
     samples = _looks(stage, books)
-    runs = [run for job in books.jobs for run in job.executions]
+    runs = [run for _, run in books.runs]
     starts = sorted(run.started or 0.0 for run in runs)
     closes = sorted(run.closed for run in runs if run.closed is not None)
     turns = sorted(queue, key=lambda turn: turn.key)
@@ -371,7 +371,7 @@ def _permits(books: Books) -> Iterator[Finding]:
     """Expect rising numbers at each gate: that of a run that was decided on after the close of
     another is higher; and at the slot, each number."""
     runs = books.granted()
-    known = all(run.granted is not None for job in books.jobs for run in job.executions)
+    known = all(run.granted is not None for _, run in books.runs)
     numbers = sorted((r.token, r.granted or 0.0, j.job_id) for j, r in runs if r.token is not None)
     stages = {job.job_id: job.stage for job, _ in runs}
     for (before, since, _), (token, at, job_id) in pairwise(numbers) if known else ():
@@ -381,7 +381,7 @@ def _permits(books: Books) -> Iterator[Finding]:
             text = f"no run has a permit between {before} and {token}"
             yield Subject(job_id, stages[job_id]).found("permit", text, before + 1, token)
     found = defaultdict[str, list[tuple[Subject, Execution, float, int]]](list)
-    for job, run in ((each, run) for each in books.jobs for run in each.executions):
+    for job, run in books.runs:
         for signal in (s for s in run.signals if s.name.startswith(GRANTED)):
             number, gate = signal.body.get("token"), signal.name.removeprefix(GRANTED)
             if signal.body.get("run_id") == run.run_id and isinstance(number, int):

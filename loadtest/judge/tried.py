@@ -150,7 +150,7 @@ def _setting(judgement: Judgement) -> Iterator[Seen]:
 
 def _most_open(books: Books, stage: int) -> int:
     """Return the most jobs of a stage that were open at once, by the histories."""
-    runs = [run for job in books.jobs if job.stage == stage for run in job.executions]
+    runs = [run for job, run in books.runs if job.stage == stage]
     open_ = [
         Interval("", run.started, run.closed or inf) for run in runs if run.started is not None
     ]
@@ -286,7 +286,7 @@ def _paid_once(judgement: Judgement) -> Assessed:
     jobs = judgement.books.jobs
     made = sum(len(job.generations) for job in jobs)
     submits = sum(fault.where == "submit" for job in jobs for fault in job.faults)
-    again = sum(max(0, a.attempt - 1) for j in jobs for r in j.executions for a in r.activities)
+    again = sum(max(0, a.attempt - 1) for job in jobs for a in job.activities)
     occasions = f"{submits} submit(s) disturbed, {again} call(s) repeated"
     text = f"{made} generations, each charged once at the most; {occasions}"
     # A call that is repeated has a reason that others know of.
@@ -311,8 +311,7 @@ def _taken_over(judgement: Judgement) -> Assessed:
     struck = [
         job
         for job in judgement.books.jobs
-        if job.job_id in changed
-        or any(a.error_class == TIMEOUT for run in job.executions for a in run.activities)
+        if job.job_id in changed or any(a.error_class == TIMEOUT for a in job.activities)
     ]
     if not killed:
         return (

@@ -13,13 +13,13 @@ from statistics import median
 from typing import NamedTuple
 
 from loadtest.books import raw
-from loadtest.books.executions import GRANTED, PROGRESS, Execution, order_in
+from loadtest.books.executions import GRANTED, PROGRESS, Execution
 from loadtest.books.facts import Generation, mapping
 from loadtest.books.model import PROCESSES, Books, JobFacts, StageBook, Step
 from loadtest.judge.clocks import SERVER, Clocks
 from loadtest.judge.compare import Finding, Subject
 from loadtest.judge.ledgers import cause_of
-from loadtest.judge.reference import BEGINS, task_of
+from loadtest.judge.reference import BEGINS
 from loadtest.judge.shown import FEW
 from loadtest.times import duration, instant, timestamp
 
@@ -121,9 +121,8 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
 def _pace(books: Books) -> Pace | None:
     """Return the run's pace; with gates no activity follows another one, and the way of an activity
     to its worker is half a hop."""
-    runs = [run for job in books.jobs for run in job.executions]
-    hops = [hop for run in runs for hop in run.hops]
-    tries = [each for run in runs for each in run.activities if each.attempt == 1]
+    hops = [hop for _, run in books.runs for hop in run.hops]
+    tries = [each for _, run in books.runs for each in run.activities if each.attempt == 1]
     ways = [2 * (each.started - each.scheduled) for each in tries if each.started is not None]
     answers = [each.answered - each.sent for job in books.jobs for each in job.submissions]
     if not ways or not answers:
@@ -205,14 +204,13 @@ def _of_job(job: JobFacts, books: Books, clocks: Clocks) -> Iterator[Wait]:
 
 def _noticed(stage: Step, made: Generation, job: JobFacts, run: Execution) -> float:
     """Return the seconds after which a generation's end is noticed without a callback."""
-    orders = (order_in(each.body) for each in run.activities)
-    limits = mapping(next((o.get("limits") for o in orders if o.get("stage") == stage.name), None))
+    limits = next((each.limits for each in run.activities if each.stage == stage.name), {})
     if made.seconds > float(limits.get("deadline") or inf):
         # A late one is polled less often.
         return inf
     if not stage.called_back:
         return POLL_SHARE * made.seconds
-    called = {str(signal.body.get("task_id")) for signal in run.called_back}
+    called = {signal.change[0] for signal in run.called_back}
     if made.vendor_id in called and not job.has_fault("callback"):
         return 0.0
     return float(limits.get("poll") or inf)
@@ -222,8 +220,7 @@ def _signalled(job: JobFacts, run: Execution, clocks: Clocks) -> Iterator[Wait]:
     """Return how long each callback that was sent once took to its signal."""
     signals = defaultdict[tuple[str, str], list[float]](list)
     for signal in run.called_back:
-        key = str(signal.body.get("task_id")), str(signal.body.get("task_status"))
-        signals[key].append(signal.at)
+        signals[signal.change].append(signal.at)
     for made in job.generations:
         sent = Counter(each.status for each in made.callbacks)
         for each in made.callbacks:
@@ -240,8 +237,7 @@ def _polls(job: JobFacts, run: Execution, clocks: Clocks) -> Iterator[Wait]:
     first poll has ended."""
     made = {each.vendor_id: each for each in job.generations}
     for each in run.activities:
-        poll = mapping(order_in(each.body).get("limits")).get("poll")
-        end = made.get(task_of(mapping(each.body.get("accepted"))))
+        poll, end = each.limits.get("poll"), made.get(each.awaited)
         plain = each.body.get("hinted") is False and each.outcome == "completed"
         if poll is None or end is None or end.finished is None or not plain:
             continue

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from loadtest.books import raw
-from loadtest.books.executions import Execution, order_in
+from loadtest.books.executions import Execution
 from loadtest.books.load import load
 from loadtest.books.model import JobFacts
 from loadtest.judge.judge import judge
@@ -133,7 +133,7 @@ def test_wait_of_each_job_is_convicted(
 ) -> None:
     f = forger(kind, tmp_path)
     for job_id in f.order if kind == LOST else ():
-        f.orders(job_id, lambda body: order_in(body).update(limits=LIMITS))
+        f.orders(job_id, lambda body: (body.get("order") or body).update(limits=LIMITS))
     pause(f, at, seconds)
 
     assert waits(f) == {f"waits.{rule}": set(f.order)}
