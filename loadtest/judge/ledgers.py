@@ -318,9 +318,8 @@ def told_of(model: Model, made: Generation, status: str) -> Told | None:
         marks.append("held back")
     note = ", ".join(marks)
     again = [how for do, how in pairs if do == "repeat"]
-    notes = note, note.replace("other-job", "unknown-job"), "repeated" if again else note
     return Told(
-        tuple(dict.fromkeys(notes)),
+        (note, "repeated") if again else (note,),
         1 + sum(whole(how.get("times", 2)) - 1 for how in again),
         not LATER.isdisjoint(kinds) or any("gap" in how for how in again),
     )

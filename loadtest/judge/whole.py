@@ -130,8 +130,6 @@ def _plan(books: Books, run: Subject) -> Iterator[Finding]:
     yield from run.differ(raw.RUN, facts, expected)
     for text in (text for text in DEFAULTS if parse(text).metric not in metrics):
         yield run.found("run.plan.thresholds", f"it is not held against {text}")
-    if any(rule.name == "None" for rule in books.rules):
-        yield run.found("run.faults", "a rule without a name was armed")
     own = [each.name for each in books.rules if each.body.get("seed") == (plan.get("seed") or None)]
     if plan.get("faults") and not books.rules and books.mocks:
         yield run.found("run.plan.faults", "no mock was armed with the faults of the plan")

@@ -209,6 +209,16 @@ def _told(f: Forger, sent: Row, row: Row, *, fate: str, at: str) -> None:
     f.folder.append(raw.RECEIPTS, [receipt])
 
 
+@forgery
+def an_end_that_was_signalled_before_it_was_received(f: Forger) -> Iterable[str]:
+    def late(row: Row) -> None:
+        if row["task_status"] == "succeed":
+            row.update(received_at=moved(row["received_at"], 0.2), fate="late")
+
+    [job_id] = f.of_any_job(raw.RECEIPTS, late)
+    return [f"receipts.received_at: {job_id}"]
+
+
 @forgery_of("lost-callbacks")
 def a_lost_callback_told_as_applied(f: Forger) -> Iterable[str]:
     return f.of_any_job(

@@ -54,6 +54,17 @@ def a_paid_video_without_an_id_of_ours(f: Forger) -> Iterable[str]:
 
 
 @forgery
+def an_image_that_the_video_service_made(f: Forger) -> Iterable[str]:
+    """Its row is in the other ledger, and the totals say so."""
+    job_id = f.job()
+    f.put(VIDEO, [*f.rows(VIDEO), *(row for row in f.rows(IMAGE) if job_in(row) == job_id)])
+    for step, by in (("image", -1), ("video", 1)):
+        _count(f, step, "stats", accepted=by, charged=by)
+        _count(f, step, "verdict", charged=by)
+    return f.drop(IMAGE, of=job_id)
+
+
+@forgery
 def a_paid_video_without_an_id_that_is_counted(f: Forger) -> Iterable[str]:
     _more(f, VIDEO, f.job(), external_id=None)
     _count(f, "video", "stats", accepted=1, charged=1)
