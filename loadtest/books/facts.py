@@ -206,6 +206,9 @@ class Injected:
     do: String = ""
     external_id: StringOrNone = None
     at: Instant = None
+    status: StringOrNone = None
+    """What the callback told that it met."""
+    given: Annotated[Row, Mapping] = Field(default_factory=dict, validation_alias="with")
 
 
 @dataclass(frozen=True, slots=True, config=FACT)

@@ -26,40 +26,22 @@ def callback_book(jobs: list[JobFacts]) -> CallbackBook:
     """Match deliveries with receipts, job by job."""
     book = CallbackBook()
     for job in jobs:
-        receipts = list(job.receipts)
-        book.fates.update(each.fate if each.fate in FATES else "unknown" for each in receipts)
+        fates = (each.fate for each in job.receipts)
+        book.fates.update(fate if fate in FATES else "unknown" for fate in fates)
         sent = [(made, each) for made in job.generations for each in made.callbacks]
         taken = {each.delivery_id for _, each in sent if each.answered} - {None}
-        for made, each in _without_receipt(sent, receipts):
+        for made, each in _without_receipt(sent, job.receipts):
             again = not each.answered and each.delivery_id in taken
             book.fates[AGAIN if again else _miss(job, made, each, book=book)] += 1
-        book.sent += len(sent) + len(receipts)
+        book.sent += max(len(sent), len(job.receipts))
     return book
 
 
 def _without_receipt(sent: list[Sent], receipts: list[Receipt]) -> list[Sent]:
-    """Take a fitting receipt off the list for each delivery; return the deliveries without one.
-
-    A delivery that was answered well has arrived, and chooses first. One that a fault swallowed
-    never went out, and has no claim to the receipt of another one of the same status.
-    """
-    left = sorted(sent, key=lambda pair: not pair[1].answered)
-    for exact in (True, False):
-        for made, callback in [pair for pair in left if pair[1].sent is not None]:
-            fitting = (r for r in receipts if _fits(r, made, callback, exact=exact))
-            if (found := next(fitting, None)) is not None:
-                receipts.remove(found)
-                left.remove((made, callback))
-    return left
-
-
-def _fits(receipt: Receipt, made: Generation, callback: Callback, *, exact: bool) -> bool:
-    """Whether a receipt is of a delivery; a bent one may name another task or be unread."""
-    if exact:
-        return receipt.task_id == made.vendor_id and receipt.task_status == callback.status
-    if receipt.external_id is not None:
-        return receipt.external_id == made.external_id
-    return receipt.task_id in (None, made.vendor_id)
+    """Return as many as there are receipts too few: first what never went out, then what got no
+    good answer."""
+    unlikely = sorted(sent, key=lambda pair: (pair[1].sent is not None, pair[1].answered))
+    return unlikely[: max(0, len(sent) - len(receipts))]
 
 
 def _miss(job: JobFacts, made: Generation, callback: Callback, *, book: CallbackBook) -> str:

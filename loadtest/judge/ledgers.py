@@ -306,22 +306,19 @@ def told_of(model: Model, made: Generation, status: str) -> Told | None:
     twins = sum(each.external_id == name for each in job.generations) > 1
     if model.books.was_killed(made.step) or (twins and job.has_fault("callback", external_id=name)):
         return None
-    here = {"where": "callback", "external_id": name, "status": status}
-    met = [row for row in job.rows.get(raw.FAULTS, ()) if row | here == row]
-    kinds = [str(row.get("do")) for row in met]
-    if "lose" in kinds:
-        return Told((f"lost by {met[kinds.index('lose')].get('rule')}",), lost=True)
-    given = [mapping(row.get("with")) for row in met]
-    pairs = sorted(zip(kinds, given, strict=True), key=lambda pair: pair[0] in SPOILT_BYTES)
-    marks = [NOTES[do].format_map({"how": "wrong"} | how) for do, how in pairs if do in NOTES]
-    if "hold" in kinds and status not in ENDS:
+    of_change = "callback", name, status
+    met = [each for each in job.faults if (each.where, each.external_id, each.status) == of_change]
+    if lost := [each for each in met if each.do == "lose"]:
+        return Told((f"lost by {lost[0].rule}",), lost=True)
+    written = sorted(met, key=lambda each: each.do in SPOILT_BYTES)
+    marks = [NOTES[f.do].format_map({"how": "wrong"} | f.given) for f in written if f.do in NOTES]
+    if status not in ENDS and any(each.do == "hold" for each in met):
         marks.append("held back")
-    note = ", ".join(marks)
-    again = [how for do, how in pairs if do == "repeat"]
+    again = [each.given for each in met if each.do == "repeat"]
     return Told(
-        (note, "repeated") if again else (note,),
-        1 + sum(whole(how.get("times", 2)) - 1 for how in again),
-        not LATER.isdisjoint(kinds) or any("gap" in how for how in again),
+        (", ".join(marks), *["repeated"][: len(again)]),
+        1 + sum(whole(given.get("times", 2)) - 1 for given in again),
+        any(each.do in LATER or "gap" in each.given for each in met),
     )
 
 

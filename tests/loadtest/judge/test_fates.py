@@ -83,10 +83,6 @@ def test_expected_fates(
     assert bool(book.lost) == (GONE in fates)
 
 
-def test_another_receipt_does_not_replace_a_lost_one() -> None:
-    assert judged([callback(200)], [receipt("applied", task="x", of="k.video.1")]).lost
-
-
 def test_undelivered_callback_of_an_open_job_is_lost() -> None:
     assert judged([callback(None)], [], status="running").lost
 
