@@ -63,9 +63,10 @@ class MockSettings(BaseSettings):
 
 
 class Part(BaseModel):
-    """A part of what can be changed while a mock runs."""
+    """A part of what can be changed while a mock runs, or of a fault rule."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Strict: `true` for a number is a mistake, not 1.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class RuntimeConfig(Part):

@@ -73,7 +73,7 @@ def _kind(
 
     def named(name: str) -> Kind:
         where, _, do = name.partition(".")
-        config = ConfigDict(frozen=True, extra="forbid")
+        config = ConfigDict(frozen=True, extra="forbid", strict=True)
         model = create_model(name, __config__=config, **members)
         return Kind(Where(where), do, says, model, service)
 

@@ -162,7 +162,7 @@ class Rule(Part):
     service: ServiceName | None = None
     note: Annotated[str, Field(max_length=500)] = ""
     match: Match = Match()
-    where: Where
+    where: Annotated[Where, Field(strict=False)]
     do: Do
     with_: With = Field({}, alias="with")
     often: Often = Often()

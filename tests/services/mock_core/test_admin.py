@@ -137,6 +137,7 @@ CONFIGURED = ["speed", "duplicates", "colour"]
         (FAULTS, {**REFUSE, "with": {"message": "\ud800"}}, ["body"]),
         (FAULTS, {**REFUSE, "until": {"seconds": float("inf")}}, ["body"]),
         (CONFIG, {"speed": 0, "duplicates": "keep", "colour": "red"}, CONFIGURED),
+        (CONFIG, {"speed": True}, ["speed"]),
         (CONFIG, {"seconds": "x"}, ["seconds"]),
     ],
 )

@@ -192,6 +192,9 @@ def test_nonsense_rule_names_the_member() -> None:
         ({"service": "video", "where": "start", "do": "out-of-memory"}, "do"),
         ({"where": "start", "do": "slow", "with": {"factor": 0}}, "with.factor"),
         ({"where": "submit", "do": "delay", "with": {"seconds": "soon"}}, "with.seconds"),
+        ({"where": "start", "do": "fail", "with": {"at": True}}, "with.at"),
+        ({"where": "poll", "do": "reset", "until": {"count": True}}, "until.count"),
+        ({"where": "poll", "do": "reset", "often": {"probability": "0.5"}}, "often.probability"),
     ):
         assert field in [found for _, found in _mistakes({"rules": [rule]})]
 
