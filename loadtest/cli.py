@@ -152,7 +152,7 @@ def _judge(folder: RunFolder) -> int:
     say(f"report: {folder.path / 'report.html'}")
     say(f"seal: {judgement.books.seal.root}")
     if torn := judgement.books.torn:
-        lines = [f"damaged: {folder.raw / name}, {n} line(s)" for name, n in sorted(torn.items())]
+        lines = [f"damaged: {folder.path / name}, {n} line(s)" for name, n in sorted(torn.items())]
         return fail(lines, USAGE)
     return PASSED if judgement.passed else FAILED
 

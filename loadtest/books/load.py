@@ -205,6 +205,8 @@ def _histories(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> No
         job_id = path.stem.partition(".")[0]
         if (job := jobs.get(job_id)) is not None:
             run = read_file(path, job_id)
+            if run.problem:
+                folder.torn[f"histories/{path.name}"] = 1
             job.executions.append(run)
             job.runs |= {run.run_id} - {""}
         elif not job_id.startswith(_SEMAPHORE):

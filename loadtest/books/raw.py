@@ -50,7 +50,7 @@ class RunFolder:
         self.raw = path / "raw"
         self.histories = path / "histories"
         self.torn: dict[str, int] = {}
-        """Lines that could not be read, by file; known once the file has been."""
+        """Lines that could not be read, by file; known once it has been. A history is one."""
 
     @classmethod
     def create(cls, reports: Path, run_id: str) -> "RunFolder":
@@ -94,7 +94,7 @@ class RunFolder:
                 else:
                     yield row
         if torn:
-            self.torn[name] = torn
+            self.torn[f"raw/{name}"] = torn
 
     def check(self) -> None:
         """Raise Damaged for what our runs never leave: links, pipes, and endless files."""

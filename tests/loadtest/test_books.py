@@ -73,7 +73,7 @@ def test_endless_row_is_a_torn_one(run: Synthetic, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(raw, "LONGEST_ROW", 100)
     (run.folder.raw / raw.SLOTS).write_text("x" * 250, "utf-8")
     assert list(run.folder.rows(raw.SLOTS)) == []
-    assert run.folder.torn == {raw.SLOTS: 3}
+    assert run.folder.torn == {f"raw/{raw.SLOTS}": 3}
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_endless_row_is_a_torn_one(run: Synthetic, monkeypatch: pytest.MonkeyPat
 def test_foreign_row_is_a_torn_one(run: Synthetic, row: str) -> None:
     (run.folder.raw / raw.SLOTS).write_text(f"{row}\n", "utf-8")
     assert list(run.folder.rows(raw.SLOTS)) == []
-    assert run.folder.torn == {raw.SLOTS: 1}
+    assert run.folder.torn == {f"raw/{raw.SLOTS}": 1}
 
 
 def test_huge_numbers_take_no_memory(run: Synthetic) -> None:

@@ -220,11 +220,15 @@ def test_torn_lines_are_counted_and_the_rest_is_judged(tmp_path: Path) -> None:
     folder = Synthetic(tmp_path / "reports").write().folder
     with (folder.raw / raw.SLOTS).open("a", encoding="utf-8") as out:
         out.write('[1]\n{"at": 17')
+    history = min(folder.histories.iterdir())
+    history.write_text(history.read_text("utf-8")[:-9], "utf-8")
     result = invoke(["report", str(folder.path)])
 
     assert result.exit_code == 2
-    [line] = result.stderr.splitlines()
-    assert line.endswith(f"{raw.SLOTS}, 2 line(s)")
+    assert result.stderr.splitlines() == [
+        f"damaged: {history}, 1 line(s)",
+        f"damaged: {folder.raw / raw.SLOTS}, 2 line(s)",
+    ]
     assert "damaged line(s)" in result.stdout
     assert (folder.path / "report.html").is_file()
 
