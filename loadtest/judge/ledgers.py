@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from loadtest.books import raw
 from loadtest.books.executions import Order, task_of
 from loadtest.books.facts import Callback, Generation, mapping, owner, whole
-from loadtest.books.model import CALLBACK, Step
+from loadtest.books.model import CALLBACK, STEPS, Step
 from loadtest.judge.clocks import OWN, SERVER
 from loadtest.judge.compare import Begins, Between, Finding, Number, OneOf, exactly
 from loadtest.judge.reference import Model
@@ -389,9 +389,10 @@ def _results(model: Model) -> Iterator[Finding]:
         if prices and not units.items() <= prices:
             expected["units"] = dict(prices)
         row = {"vendor_id": task_of(result), "file": file, "units": units}
-        if (asset := result.get("asset")) and url and model.books.is_default:
+        step = file.rpartition("/")[2]
+        if (asset := result.get("asset")) and url and step in STEPS:
             row["media_type"] = asset.get("media_type")
-            expected["media_type"] = Begins(f"{file.rpartition('/')[2]}/")
+            expected["media_type"] = Begins(f"{step}/")
         yield from model.differ("history", row, expected, "result.")
     needed = {"succeeded": pipeline, "degraded": pipeline[:-1]}
     for stage in needed.get(str(job.status), ()):

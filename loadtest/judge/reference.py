@@ -294,7 +294,12 @@ def _activities(model: Model, run: Execution) -> Iterator[Finding]:
         }
         asked, own = each.limits, mapping(limits.get(each.stage))
         expected |= {f"order.limits.{key}": own[key] for key in asked.keys() & own.keys()}
-        expected |= {f"order.inputs.{key}": run.body[key] for key in given.keys() & run.body.keys()}
+        # A stage may add to what its job says.
+        expected |= {
+            f"order.inputs.{key}": given[key] if said and str(said) in str(given[key]) else said
+            for key, said in run.body.items()
+            if key in given
+        }
         if "priority" in run.body and isinstance(order.get("request"), dict):
             expected["order.request.job_id"] = run.job_id
             expected["order.request.priority"] = run.body["priority"]

@@ -139,9 +139,26 @@ def delayed_by_a_length_of_time_that_is_a_text(f: Forger) -> str:
     return "faults.with.seconds"
 
 
+def asked_for_more_than_its_job_says(f: Forger) -> str:
+    f.orders(
+        f.order[0],
+        lambda body: (
+            "inputs" in body and body["inputs"].update(prompt=f"p. {body['inputs']['prompt']}")
+        ),
+    )
+    return "history.activities[].order.inputs.prompt"
+
+
+def stored_by_a_stage_that_is_no_medium(f: Forger) -> str:
+    f.results(f.order[0], lambda body: body.update(asset_url=f"/jobs/{f.order[0]}/poster"))
+    return "history.result.media_type"
+
+
 @pytest.mark.parametrize(
     ("kind", "bend"),
     [
+        ("slow-machine", asked_for_more_than_its_job_says),
+        (PLAIN, stored_by_a_stage_that_is_no_medium),
         ("chaos", killed_before_it_noted_its_callbacks),
         ("heard-together", decided_in_any_order_because_they_were_sent_together),
         (PLAIN, made_from_our_copy_of_its_picture),
