@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from loadtest.judge.fields import held
+from loadtest.judge.fields import UNVERIFIED, held
 from loadtest.times import instant, timestamp
 
 Row = Mapping[str, Any]
@@ -87,9 +87,10 @@ class Subject:
                 continue
             field, book = _PLACE.sub("[]", f"{prefix}{path}"), file.partition(".")[0]
             by, name = held(file, field), f"{book}.{prefix}{path}"
+            witness = by.by if by and by.how != UNVERIFIED else "the model"
             at = instant(seen) if isinstance(wanted, Between) else None
             stated, said = _plain(seen) if at is None else timestamp(at), _shown(wanted)
-            text = f"{name} is {stated}; by {by.by if by else 'the model'} it is {said}"
+            text = f"{name} is {stated}; by {witness} it is {said}"
             yield Finding(f"{book}.{field}", self.job_id, self.stage, text, said, stated, row)
 
 

@@ -21,6 +21,8 @@ MOMENTS = ("begin", "end", "sample")
 UNANSWERED, EXPIRED = "callbacks_unanswered", "fetched_after_expiry"
 BILL = ("charged_twice", UNANSWERED, EXPIRED)
 """What a mock's bill complains of."""
+GROWING = ("accepted", "charged", "duplicates", "file_bytes")
+"""What a mock counts on over several runs."""
 DAY = 86_400.0
 """The least time, by a mock's own clock, for which it keeps a file."""
 SILENT = 45.0
@@ -106,7 +108,7 @@ def _plan(books: Books, run: Subject) -> Iterator[Finding]:
     SDK of the workers."""
     facts, plan, stages = books.run, books.run["plan"], books.stages
     done = [stage.planned_jobs for stage in stages]
-    before = mapping(facts.get("vendors_before")).values()
+    before = mapping(facts.get("vendors_before"))
     vendors, code = {each.vendor for each in books.pipeline}, mapping(facts.get("code"))
     metrics = {parse(text).metric for text in plan["thresholds"]}
     expected: dict[str, Any] = {
@@ -120,13 +122,19 @@ def _plan(books: Books, run: Subject) -> Iterator[Finding]:
         read = max((each.answered for each in books.clocks), default=inf)
         most = inf if books.struck else read + SILENT + len(books.jobs)
         expected["ended_at"] = Between(max(stage.ended for stage in stages), most)
-    runs = (each for job in books.jobs for each in job.executions)
-    if sdks := sorted({version for each in runs for version in each.sdks}):
+    if sdks := sorted({version for _, each in books.runs for version in each.sdks}):
         expected["environment.sdk"] = OneOf(tuple(sdks))
     if "pipeline" in plan:
         expected["plan.pipeline"] = facts.get("pipeline")
     if plan.get("reset"):
-        expected["plan.reset"] = not any(mapping(each).get("accepted") for each in before)
+        expected["plan.reset"] = not any(mapping(each).get("accepted") for each in before.values())
+    for step in (step for step, total in before.items() if mapping(total)):
+        fired = sum(whole(each.body.get("fired")) for each in books.rules if each.service == step)
+        expected[f"vendors_before.{step}.faults_injected"] = Number(fired, None, missing=not fired)
+    if plan.get("concurrency") and not books.struck:
+        sent = (each for job in books.jobs for each in job.submissions)
+        waiting = [Interval(str(each.job_id), each.sent, each.answered) for each in sent]
+        expected["plan.concurrency"] = Number(sweep(waiting, len(waiting) + 1).most, None)
     yield from run.differ(raw.RUN, facts, expected)
     for text in (text for text in DEFAULTS if parse(text).metric not in metrics):
         yield run.found("run.plan.thresholds", f"it is not held against {text}")
@@ -136,24 +144,11 @@ def _plan(books: Books, run: Subject) -> Iterator[Finding]:
     elif own and not plan.get("faults") and not books.struck:
         text = f"it has none, and rules with its seed were armed: {', '.join(sorted(set(own)))}"
         yield run.found("run.plan.faults", text)
-    for step, total in mapping(facts.get("vendors_before")).items():
-        fired = sum(whole(each.body.get("fired")) for each in books.rules if each.service == step)
-        least = {f"vendors_before.{step}.faults_injected": Number(fired, None)}
-        yield from run.differ(raw.RUN, facts, least if fired and mapping(total) else {})
     if books.struck and books.processes:
         text = "a run with strikes looks at no process, and this one has"
         yield run.found("chaos.struck", text)
     for numbers in books.faults.values():
         yield from run.differ(raw.FAULTS, {"seq": numbers}, {"seq": sorted({*numbers})})
-    submitting = [
-        Interval(job.job_id, each.sent, each.answered)
-        for job in books.jobs
-        for each in job.submissions
-    ]
-    most = whole(plan.get("concurrency")) or len(submitting) + 1
-    if not books.struck and (found := sweep(submitting, max(1, most)).pairs):
-        text = f"{found[0].second} was submitted beside others, which the plan does not allow"
-        yield run.found("run.plan.concurrency", text)
     mocks = {name for step, name in PROCESSES.items() if step in books.mocks or step not in vendors}
     names = {RUNNERS, *mapping(code.get("services")), *mocks}
     for name in books.processes.keys() - names if code else ():
@@ -297,8 +292,8 @@ def _totals(books: Books, step: str, run: Subject) -> Iterator[Finding]:
     if isinstance(twice, list):
         # Others' double charges stand on the bill, too.
         twice = sorted(str(i) for i in twice if str(i).split(".")[0] in own)
-    verdict = {"charged_twice": twice, "ok": bill.get("ok")}
-    seen: dict[str, Any] = {**body, "verdict": verdict, "stats": {}}
+    grown = {name: whole(after.get(name)) - whole(before.get(name)) for name in GROWING}
+    seen = {**body, "stats": after | grown, "verdict": bill | {"charged_twice": twice}}
     expected: dict[str, Any] = {
         "verdict.charged_twice": sorted(i for i, n in charged.items() if n > 1),
         "verdict.ok": not any(bill.get(name) for name in BILL),
@@ -306,19 +301,12 @@ def _totals(books: Books, step: str, run: Subject) -> Iterator[Finding]:
     }
     if "faults_recorded" in body:
         expected["faults_recorded"] = whole(after.get("faults_injected"))
-    restarted = whole(after["accepted"]) < whole(before["accepted"])
     forgotten = whole(after.get("ledger_dropped")) > whole(before.get("ledger_dropped"))
-    rows = books.ledgers.get(step, [])
     killed = books.was_killed(step)
-    if restarted and not killed:
-        seen["stats"]["accepted"] = after["accepted"]
-        expected["stats.accepted"] = Number(whole(before["accepted"]), None)
-    elif not (forgotten or killed or _others_near(books, rows)):
-        counts = _counts(books, step, before=before, after=after, bill=bill)
-        for name, (counted, wanted) in counts.items():
-            part, _, key = name.partition(".")
-            seen[part][key] = counted
-            expected[name] = wanted
+    if grown["accepted"] < 0 and not killed:
+        expected["stats.accepted"] = Number(0, None)
+    elif not (forgotten or killed or _others_near(books, books.ledgers.get(step, []))):
+        expected |= _counts(books, step, before=before, after=after)
     yield from run.differ(raw.VENDORS, seen, expected, f"{step}.")
 
 
@@ -347,42 +335,32 @@ def _bill(books: Books, step: str, bill: dict[str, Any], speed: float) -> Iterat
 
 
 def _counts(
-    books: Books,
-    step: str,
-    *,
-    before: dict[str, Any],
-    after: dict[str, Any],
-    bill: dict[str, Any],
-) -> dict[str, tuple[int, Any]]:
-    """Return what a mock counted, and what it should have."""
-
-    def more(name: str) -> int:
-        return whole(after.get(name)) - whole(before.get(name))
-
+    books: Books, step: str, *, before: dict[str, Any], after: dict[str, Any]
+) -> dict[str, Any]:
+    """Return what a mock should have counted."""
     rows, began = books.ledgers.get(step, []), float(books.run.get("began_at") or 0.0)
     goes_on = sum(row.finished is None and row.outcome is None for row in rows)
     ids = Counter(row.external_id for row in rows if row.external_id)
-    ended = [row for row in rows if (row.finished or 0.0) >= began]
-    found: dict[str, tuple[int, Any]] = {
-        "stats.accepted": (more("accepted"), sum((row.accepted or 0.0) >= began for row in rows)),
-        "stats.charged": (more("charged"), sum(row.charged for row in ended)),
-        "stats.in_flight": (whole(after.get("in_flight")), goes_on),
-        "stats.duplicates": (more("duplicates"), sum(count - 1 for count in ids.values())),
-        "verdict.open": (whole(bill.get("open")), goes_on),
+    accepted = sum((row.accepted or 0.0) >= began for row in rows)
+    expected: dict[str, Any] = {
+        "stats.accepted": accepted,
+        "stats.charged": sum(row.charged for row in rows if (row.finished or 0.0) >= began),
+        "stats.in_flight": goes_on,
+        "stats.duplicates": sum(count - 1 for count in ids.values()),
+        "verdict.open": goes_on,
     }
     kinds = {stage.name for stage in books.pipeline if stage.vendor == step}
     files = (each for job in books.jobs for each in job.rows.get(raw.FILES, ()))
     sizes = [whole(each.get("bytes")) for each in files if each.get("kind") in kinds]
-    least = [row for row in rows if (row.accepted or 0.0) >= began]
     # What tells of a file's making is not stored. A mock that is full forgets files.
-    if len(least) == len(sizes) and after.get("file_bytes", FULL) < FULL:
-        found["stats.file_bytes"] = more("file_bytes"), Number(sum(sizes), None)
+    if accepted == len(sizes) and after.get("file_bytes", FULL) < FULL:
+        expected["stats.file_bytes"] = Number(sum(sizes), None)
     if not after.get("ledger_dropped"):
-        found["verdict.charged"] = (whole(bill.get("charged")), whole(after.get("charged")))
+        expected["verdict.charged"] = after.get("charged")
     if not books.armed:
         most = max(books.limit or 1, whole(before.get("max_in_flight")))
-        found["stats.max_in_flight"] = (whole(after.get("max_in_flight")), Number(0, most))
-    return found
+        expected["stats.max_in_flight"] = Number(0, most)
+    return expected
 
 
 def _others_near(books: Books, rows: list[Generation]) -> bool:
