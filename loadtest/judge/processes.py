@@ -8,8 +8,9 @@ from typing import NamedTuple
 from loadtest.books.executions import Execution
 from loadtest.books.model import Books, JobFacts
 from loadtest.judge.clocks import FAR, SERVER, Clocks
-from loadtest.judge.compare import RUN, Finding, Subject
+from loadtest.judge.compare import RUN, Begins, Finding, Subject
 from loadtest.judge.intervals import Interval, sweep
+from loadtest.judge.reference import HISTORY
 from loadtest.times import timestamp
 
 TIMEOUT = "timeout"
@@ -37,14 +38,12 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
         named = Subject(job.job_id, job.stage)
         for owner, queue in execution.queues:
             known = queues.setdefault(owner, queue)
-            if queue != known or not queue.startswith(f"{owner}-"):
-                text = f"a task that {owner} left went to {queue}, which is no queue of it"
-                yield named.found("history.identity", text, known, queue)
+            expected = {"queue": Begins(f"{owner}-") if queue == known else known}
+            yield from named.differ(HISTORY, {"queue": queue}, expected, f"workers[{owner}].")
         for name in sorted(execution.workers):
             start, _, host = name.partition("@")
-            if (known := hosts.setdefault(start, host)) != host:
-                text = f"the process {start} was at work on {known} as well"
-                yield named.found("history.identity", text, known, host)
+            expected = {"host": hosts.setdefault(start, host)}
+            yield from named.differ(HISTORY, {"host": host}, expected, f"workers[{start}].")
     ours = {name for _, each in books.runs for name in each.workers}
     for (service, rule), rows in written(books).items():
         senders = {name for _, name, _ in rows}

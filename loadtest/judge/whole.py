@@ -96,11 +96,8 @@ def _folder(books: Books, run: Subject) -> Iterator[Finding]:
         if bad:
             yield run.found(rule, text)
     if (replay := books.replay) is not None:
-        kept, failures = books.histories, mapping(replay.get("failures"))
-        if (replay.get("replayed"), replay.get("kept")) != (kept, kept) or failures:
-            named = "; ".join(f"{job} {why}".strip() for job, why in list(failures.items())[:5])
-            text = f"{replay.get('replayed')} of {kept} histories replayed with the current code"
-            yield run.found("replay", f"{text}, {len(failures)} failed: {named}")
+        expected = {"replayed": books.histories, "kept": books.histories, "failures": {}}
+        yield from run.differ(raw.REPLAY, {"failures": {}} | replay, expected)
 
 
 def _plan(books: Books, run: Subject) -> Iterator[Finding]:
