@@ -9,7 +9,7 @@ from loadtest.books import raw
 from loadtest.books.executions import task_of
 from loadtest.books.facts import Callback, Generation
 from loadtest.judge.clocks import RECEIVER, SERVER
-from loadtest.judge.compare import Between, Finding, OneOf
+from loadtest.judge.compare import Between, Finding, Number, OneOf
 from loadtest.judge.ledgers import ENDS, HARMLESS, REFUSED, is_adopted, is_plain, notes_of, told_of
 from loadtest.judge.reference import Model
 from loadtest.times import instant
@@ -62,10 +62,11 @@ def _deliveries(model: Model) -> Iterator[Finding]:
             if told is None:
                 continue
             rows, name = [e for e in made.callbacks if e.status == status], made.external_id
-            few = len(rows) < told.times and not (told.late or waits or books.struck)
-            if few or sum(each.answered for each in rows) > told.times:
-                text = f"{status} of {name} was sent {len(rows)} time(s), not {told.times}"
-                yield model.found("callbacks", text, told.times, len(rows))
+            late = told.late or waits or books.struck
+            counted = {"sent": len(rows), "answered": sum(each.answered for each in rows)}
+            counts = {"sent": Number(0 if late else told.times, None)}
+            counts["answered"] = Number(0, told.times)
+            yield from model.differ("callbacks", counted, counts, f"of[{name} {status}].")
     received = Counter(each.change for each in job.receipts)
     taken = Counter(each.change for each in job.receipts if each.fate in TAKEN)
     # A mock that was killed has not noted all that it had sent.

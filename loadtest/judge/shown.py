@@ -177,12 +177,9 @@ def _versions(model: Model, record: dict[str, Any]) -> Iterator[Finding]:
     """Expect each version as the workflow task that wrote it has it."""
     rows = [row for row in record.get("transitions") or () if isinstance(row, dict)]
     count = len(model.states) if model.plain else record.get("version")
-    rule = "states.record.transitions[].version"
-    if len(rows) != count:
-        text = f"its record has {len(rows)} versions, and {count} were made"
-        yield model.found(rule, text, count, len(rows))
-    if (ends := sum(row.get("status") in ENDS for row in rows)) > MOST_ENDS:
-        yield model.found(rule, f"its record ends {ends} times", f"at most {MOST_ENDS}", ends)
+    counted = {"versions": len(rows), "ends": sum(row.get("status") in ENDS for row in rows)}
+    counts = {"versions": count, "ends": Number(0, MOST_ENDS)}
+    yield from model.differ(raw.STATES, counted, counts, "record.")
     written = {each.version: each for each in model.run.versions} if model.plain else {}
     bodies = (signal.body for signal in model.run.signalled(PROGRESS))
     positions = {body["position"] for body in bodies if isinstance(body.get("position"), int)}
