@@ -17,7 +17,7 @@ from tests.loadtest.synthetic import GAP, Synthetic, job_id
 RUNS = "the histories"
 FIRST, SECOND, THIRD = (job_id(0, index) for index in range(3))
 FREE = {"limit": 1, "paused": False, "holders": [], "waiting_count": 0}
-ENDS, LOST, VERSION = judgement.ENDS, "lost", "states.record.transitions[].version"
+ENDS, LOST = judgement.ENDS, "lost"
 Row = dict[str, Any]
 
 
@@ -266,5 +266,6 @@ def test_record_one_version_behind_a_drained_run_is_no_violation(
     run.edit_runs(of(FIRST, lambda row: row.update(status="TERMINATED")))
     noted(run, {FIRST: [Kind.TERMINATE]})
 
-    bent = {VERSION, "states.record.transitions[].status"} & broken(run)
+    rules = {"states.record.versions", "states.record.ends", "states.record.transitions[].status"}
+    bent = rules & broken(run)
     assert (not bent) is fits

@@ -29,7 +29,7 @@ NOT_SAID = {
     *(
         "waiting until the vend",
         "code injected",
-        *("{how} token", "lost by {1}"),
+        *("{how} token", "lost by {1}", "of[{1} {2}]."),
         "{1} stored",
         *("the job may take", "until the vendors are cleared again"),
         r"the pause before (\w+) (\d+)",
