@@ -75,8 +75,12 @@ def create_app(settings: SpeechMockSettings) -> FastAPI:
 
 
 def tone(text: str) -> bytes:
-    """A WAV whose length tells the text's, and whose pitch the text."""
-    period = 12 + sha256(text.encode()).digest()[0] % 40
+    """A WAV whose length tells the text's, and whose pitch the text.
+
+    It begins with the text's hash, because the judge takes equal files of two jobs for one file.
+    """
+    digest = sha256(text.encode()).digest()
+    period = 12 + digest[0] % 40
     wave_ = bytes(round(128 + 80 * math.sin(math.tau * each / period)) for each in range(period))
     frames = round(len(text) * SECONDS_A_CHARACTER * RATE)
     out = io.BytesIO()
@@ -84,7 +88,7 @@ def tone(text: str) -> bytes:
         file.setnchannels(1)
         file.setsampwidth(1)
         file.setframerate(RATE)
-        file.writeframes((wave_ * (frames // period + 1))[:frames])
+        file.writeframes((digest + wave_ * (frames // period + 1))[:frames])
     return out.getvalue()
 
 

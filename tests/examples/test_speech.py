@@ -97,6 +97,12 @@ async def test_unknown_addresses_and_services_are_refused(mock: Service) -> None
     assert mistake["message"] == "It must be one of image, video, speech."
 
 
+def test_each_text_has_a_file_of_its_own() -> None:
+    texts = [f"text {number}" for number in range(100, 200)]
+
+    assert len({tone(text) for text in texts}) == len(texts)
+
+
 async def test_invalid_wav_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "speech"
     path.write_bytes(tone("a text"))
