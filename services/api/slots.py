@@ -187,6 +187,12 @@ class Slots:
                 # The next semaphore rebuilds.
                 raise TemporalUnavailable("The semaphore does not answer.") from error
             raise InvalidInput(str(error.cause)) from error
+        except TemporalRefuses:
+            raise
+        except TemporalUnavailable as error:
+            raise TemporalUnavailable(
+                "The semaphore has not answered; the change may still take effect."
+            ) from error
         self._fresh.put(view)
         return view
 
