@@ -29,8 +29,8 @@ class Finding:
     """The book's whole row, for the report."""
 
 
-class Between(NamedTuple):
-    """Expect an instant within these bounds; None is no bound."""
+class Number(NamedTuple):
+    """Expect a number within these bounds; None is no bound."""
 
     low: float | None
     high: float | None
@@ -38,12 +38,8 @@ class Between(NamedTuple):
     """Whether the field may be empty."""
 
 
-class Number(NamedTuple):
-    """Expect a number within these bounds; None is no bound."""
-
-    low: float | None
-    high: float | None
-    missing: bool = False
+class Between(Number):
+    """Expect an instant within these bounds."""
 
 
 class Begins(NamedTuple):
@@ -96,7 +92,7 @@ class Subject:
 
 def _fits(wanted: Any, seen: Any) -> bool:
     match wanted:
-        case Between(low=low, high=high) | Number(low=low, high=high):
+        case Number(low=low, high=high):
             number = instant(seen) if isinstance(wanted, Between) else seen
             if not isinstance(number, int | float) or isinstance(number, bool):
                 return wanted.missing and seen is None
@@ -118,22 +114,20 @@ def _shown(wanted: Any) -> str:
     match wanted:
         case Between(low=float(low), high=float(high)) if high - low < 3 * EXACT:
             return timestamp((low + high) / 2)
-        case Between(low=low, high=high):
-            bounds = (("at the earliest", low), ("at the latest", high))
-            return _bounds((word, timestamp(at)) for word, at in bounds if at is not None)
-        case Number(low=low, high=high):
-            limits = (("at least", low), ("at most", high))
-            return _bounds((word, f"{each:g}") for word, each in limits if each is not None)
+        case Number():
+            of_time = isinstance(wanted, Between)
+            words = ("at the earliest", "at the latest") if of_time else ("at least", "at most")
+            shown = timestamp if of_time else "{:g}".format
+            known = (
+                (word, at) for word, at in zip(words, wanted[:2], strict=True) if at is not None
+            )
+            return ", ".join(f"{word} {shown(at)}" for word, at in known) or "there"
         case OneOf(values=values):
             return " or ".join(map(_plain, values)) or "not there"
         case Begins(text=text):
             return f"{text}…"
         case _:
             return _plain(wanted)
-
-
-def _bounds(known: Iterator[tuple[str, str]]) -> str:
-    return ", ".join(f"{word} {bound}" for word, bound in known) or "there"
 
 
 def _plain(value: Any) -> str:
