@@ -18,13 +18,13 @@ TAKEN = ("applied", "duplicate", "late", "early", "out_of_order")
 FIRST = ("applied", "late", "early", "out_of_order")
 """Fates of a change that was received for the first time; a repeat of it is a duplicate."""
 CONTRADICT = "contradict"
-"""What a mock notes of a delivery that reports failed as succeed, or any other state as failed."""
+"""The mock's note for a delivery that reports failed as succeed, or another state as failed."""
 NOT_AWAITED = (502, 504)
-"""Replies of a proxy that did not get the receiver's."""
+"""Replies of a proxy that got none from the receiver."""
 BESIDE = 0.25
-"""Seconds in which callbacks that are sent beside each other are decided in any order."""
+"""Callbacks that are sent within this many seconds may be decided in any order."""
 BUSY = 2.0
-"""Seconds in which a receiver on a busy machine decides."""
+"""Seconds within which a receiver on a busy machine decides."""
 
 
 def of_job(model: Model) -> Iterator[Finding]:
@@ -48,12 +48,12 @@ def _deliveries(model: Model) -> Iterator[Finding]:
             bent |= not plain
             sent[key] += each.sent is not None
             answered[key] += each.answered and plain
-            # A proxy may not wait for the receiver, which has taken it.
+            # A proxy may give up on a receiver that has accepted the delivery.
             refused = not each.answered and each.reply not in (None, *NOT_AWAITED)
             refused |= any(word in each.note for word in REFUSED)
             for status in (key[1],) if plain else books.changes | set(ENDS):
                 possible[made.vendor_id, status] += each.sent is not None and not refused
-        # What waits for an answer is followed by the next one.
+        # The delivery after one that waits for its answer comes later.
         waits = any(e.sent and e.reply is None and e.error is None for e in made.callbacks)
         due = books.changes if made.calls_back and made.good else frozenset()
         for status in sorted(due | {str(each.status) for each in made.callbacks}):
@@ -69,7 +69,7 @@ def _deliveries(model: Model) -> Iterator[Finding]:
             yield from model.differ("callbacks", counted, counts, f"of[{name} {status}].")
     received = Counter(each.change for each in job.receipts)
     taken = Counter(each.change for each in job.receipts if each.fate in TAKEN)
-    # A mock that was killed has not noted all that it had sent.
+    # A mock that was killed has not noted every delivery.
     lost = any(map(books.was_killed, books.mocks))
     for key in sorted(sent.keys() | received.keys()):
         there, out, well = received[key], sent[key], answered[key]

@@ -19,12 +19,12 @@ from loadtest.judge.ledgers import ENDS
 from loadtest.times import instant
 
 LATER = 1.0
-"""Seconds after an end in which a mock has reported it."""
+"""Seconds within which a mock reports an end."""
 PARTS = {"job": 1, "attempt": 2, "event": 4}
-"""How many of job, attempt, point and event decide."""
+"""How many of the parts job, attempt, point and event a decision depends on."""
 _PATTERNS = ("prompt", "style", "id", "external_id", "nth")
 LIMITED = {"until.seconds", *(f"match.{name}" for name in _PATTERNS)}
-"""Members of a rule by which only its mock knows whether it was to meet an event."""
+"""Members of a rule that only its mock can evaluate."""
 
 
 class Event(NamedTuple):
@@ -76,9 +76,9 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
 def _events(
     rule: Rule, where: str, books: Books, clocks: Clocks, latest: Mapping[str, tuple[int, float]]
 ) -> Iterator[Event]:
-    """Return the events of the jobs that have ended which are known to have been, with their
-    numbers as the rule counts them. `latest` has the last one that the rule has met of each job,
-    and when: it came after all before it."""
+    """Return the events of ended jobs that are known to have happened, with the rule's own numbers.
+    `latest` has the last event of each job that the rule has met, and its instant: all earlier
+    events came before."""
     attempts = rule.often.get("attempts")
     wanted = mapping(rule.body.get("match")).get("status")
     for job in (job for job in books.jobs if job.ended):
@@ -122,7 +122,7 @@ def decides(rule: Rule, where: str, key: str, *, attempt: int | None, number: in
 
 
 def _is_among(spans: object, number: int | None) -> bool:
-    """Whether a number is in spans such as `1-3,5-`; without any, each one is."""
+    """True if a number is in spans such as `1-3,5-`, or if there are no spans."""
     for low, to, high in (span.partition("-") for span in str(spans or "0-").split(",")):
         if int(low) <= (number or 0) <= (float(high or inf) if to else int(low)):
             return True

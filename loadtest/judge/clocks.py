@@ -1,4 +1,4 @@
-"""How far each clock is from the runner's, how exactly that is known, and whether one has stepped.
+"""The offset of each clock from the runner's, its bounds, and whether a clock has stepped.
 
 A vendor's clock is read before and after the run. That of Temporal's server is known by every
 submission: the run was started between the runner's sending and its answer. The receiver's is known
@@ -18,7 +18,7 @@ from loadtest.times import duration, timestamp
 
 SERVER, RUNNER, RECEIVER = "server", "runner", "receiver"
 JUMP, DRIFT = 0.02, 5e-4
-"""Seconds that a clock may move in a run, and for each second of it: a slewed one does."""
+"""Seconds that a clock may drift in a run, and in each second of it, because it may be slewed."""
 FAR = 0.25
 """Seconds that a clock may be off the runner's before instants can't be compared."""
 UNREAD, AT_WORK = 3.0, 6
@@ -30,12 +30,12 @@ looks are missing."""
 UNANSWERED = 2.0
 """A look that the API can't answer takes it some seconds: it waits for the semaphore."""
 OWN = 0.005
-"""Seconds that clocks of one machine may differ by, as processes read them."""
+"""Seconds by which processes of one machine may read their clock differently."""
 
 
 @dataclass(frozen=True, slots=True)
 class Offset:
-    """A clock minus the runner's is between these; both are 0 where nobody knows."""
+    """Bounds of a clock minus the runner's; both are 0 if it is unknown."""
 
     low: float = 0.0
     high: float = 0.0
@@ -54,13 +54,13 @@ Times = list[float]
 
 @dataclass(slots=True)
 class Clocks:
-    """Every clock of a run by the runner's."""
+    """The offsets of all clocks of a run."""
 
     offsets: Offsets
     stepped: list[str] = field(default_factory=list)
-    """When a clock was set in the run, and by how much: then no instant says anything."""
+    """When a clock was set in the run, and by how much; no instant can be judged then."""
     unknown: list[str] = field(default_factory=list)
-    """Clocks that nobody has read at both ends, or for a while."""
+    """Clocks without a reading at both ends, or for a while."""
 
     def latest(self, book: str, at: float) -> float:
         """Return an instant of a book's clock by the runner's, at the latest."""
@@ -76,7 +76,7 @@ class Clocks:
 
 
 def clocks(books: Books) -> Clocks:
-    """Return what readings and submissions say of every clock."""
+    """Return every clock's offset, by readings and submissions."""
     found = Clocks({step: _both(books, step) for step in books.mocks})
     found.offsets[SERVER] = _server(books, found.offsets)
     found.offsets[RECEIVER] = _receiver(books, found.offsets)
@@ -95,7 +95,7 @@ def clocks(books: Books) -> Clocks:
 
 
 def far(books: Books, found: Clocks) -> Iterator[str]:
-    """Return clocks too far off the runner's, and readings that no clock can have given."""
+    """Return clocks too far off the runner's, and impossible readings."""
     for name, offset in found.offsets.items():
         off = max(offset.low, -offset.high)
         if off > FAR:
@@ -108,7 +108,7 @@ def far(books: Books, found: Clocks) -> Iterator[str]:
 
 
 def at_moment(books: Books, step: str, moment: str) -> Offset | None:
-    """Return what the readings of one moment say; None without any."""
+    """Return the offset by the readings of one moment; None without any."""
     known = _known(r for r in books.clocks if (r.service, r.moment) == (step, moment))
     if not known:
         return None
@@ -128,7 +128,7 @@ def _both(books: Books, step: str) -> Offset:
     low, high = max(o.low for o in found), min(o.high for o in found)
     if low <= high:
         return Offset(low, high)
-    # It moved in between: any value on its way may have been the one.
+    # It moved in between: each value between them is possible.
     return Offset(min(o.low for o in found), max(o.high for o in found))
 
 
@@ -137,7 +137,7 @@ def _known(readings: Iterable[Reading]) -> list[tuple[float, float]]:
 
 
 def _server(books: Books, vendors: Offsets) -> Offset:
-    """Return what most submissions and orders of a video agree on; a false one does not move it."""
+    """Return the offset that most submissions and video orders allow; a false one is outvoted."""
     brackets = [
         (started - sent.answered, started - sent.sent)
         for job in books.jobs
@@ -158,7 +158,7 @@ def _server(books: Books, vendors: Offsets) -> Offset:
 
 
 def _receiver(books: Books, known: Offsets) -> Offset:
-    """Return what most callbacks agree on that were sent, received and signalled once."""
+    """Return the offset that most callbacks allow which were sent, received and signalled once."""
     brackets = []
     for job in books.jobs:
         found = defaultdict[tuple[str, str], tuple[Times, Times, Times]](lambda: ([], [], []))
@@ -217,7 +217,7 @@ def _gaps(times: Times, others: Times, *, many: int) -> Iterator[tuple[float, fl
 
 
 def _runner_stepped(books: Books) -> Iterator[str]:
-    """Return when the runner's clock was set: when it departs from one that only runs."""
+    """Return when the runner's clock was set: when it departs from a steady one."""
     readings = [r for r in books.clocks if r.service == RUNNER and r.theirs is not None]
     for before, after in pairwise(readings):
         ran = (after.theirs or 0.0) - (before.theirs or 0.0)

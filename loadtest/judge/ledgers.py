@@ -33,28 +33,28 @@ NOTES = {
     "truncate": "truncated",
     "garbage": "garbage",
 }
-"""What a mock notes of a callback that these faults have met."""
+"""The mock's note for each fault of a callback."""
 SPOILT_BYTES = ("truncate", "garbage")
-"""Faults of what is already written, which are noted behind the others."""
+"""Faults of the written bytes, whose notes come last."""
 LATER = {"delay", "after-poll", "hold"}
 REFUSED = ("wrong token", "missing token", "stale token", "truncated", "garbage", "wrong type")
 """What a mock notes of a delivery that must be refused."""
 PATIENCE = 9.9
 """Seconds for which a mock waits for an answer, before it reports the next change."""
 SLOW = ("ConnectTimeout", "ReadTimeout", "TimeoutError", "WriteTimeout")
-"""What a mock notes then."""
+"""The mock's notes for such a delivery."""
 AWAY = (502, 503, 504)
-"""What is answered while Temporal, or the receiver behind a proxy, is away."""
+"""Statuses while Temporal, or the receiver behind a proxy, is away."""
 OUT_OF_TIME = ("attempt_timed_out", "given_up", "generation_lost", "record_stands", "timeout")
-"""Codes of an attempt that did not wait for what its vendor calls it."""
+"""Error codes of an attempt that ended before its vendor's own end."""
 AT_ONCE = 0.25
-"""Seconds in which a mock decides what becomes of a callback once the task has changed."""
+"""Seconds within which a mock decides the fate of a callback after the task has changed."""
 SPOILT = {"progress.relapse", "progress.no-url", "poll.forget"}
-"""Faults that make a generation worthless which its vendor calls good."""
+"""Faults that spoil a generation that its vendor reports as good."""
 
 
 def of_job(model: Model) -> Iterator[Finding]:
-    """Find what in the vendors' rows of the job contradicts its history, or itself."""
+    """Find where the vendors' rows of the job contradict its history, or one another."""
     for made in model.job.generations:
         yield from _generation(model, made)
     if model.job.ended:
@@ -65,7 +65,7 @@ def of_job(model: Model) -> Iterator[Finding]:
 
 
 def _generation(model: Model, made: Generation) -> Iterator[Finding]:
-    """Expect a row for an order of the history, within its time, and true in itself."""
+    """Expect a row that belongs to an order of the history, lies in its time, and is consistent."""
     orders = (o for run in model.job.executions for o in run.orders)
     order = next((o for o in orders if (o.step, o.attempt) == (made.wanted, made.attempt)), None)
     name, job, clocks, row = str(made.external_id), model.job, model.clocks, made.row
@@ -101,7 +101,7 @@ def _generation(model: Model, made: Generation) -> Iterator[Finding]:
         expected["error"] = None
     elif made.outcome == "failed" and not (model.books.struck or model.books.was_killed(made.step)):
         met = {f"{each.where}.{each.do}" for each in job.faults if each.external_id == name}
-        # A source that a fault has spoilt is nothing to make a film from.
+        # No film can be made from a source that a fault has spoilt.
         if not met and not job.has_fault("result"):
             yield model.found(f"{made.step}_ledger.outcome", f"{name} failed, and no fault is why")
     brought = [r for r in model.run.results if r.get("asset") and task_of(r) == made.vendor_id]
@@ -152,7 +152,7 @@ def _submitted(model: Model, made: Generation, order: Order) -> float:
 
 
 def _reason(model: Model, made: Generation) -> Iterator[Finding]:
-    """Expect the vendor's own reason where the history has that its generation failed."""
+    """Expect the vendor's own reason in the history of a failed generation."""
     bent = any(f.do == "absurd" for f in model.job.faults if f.external_id == made.external_id)
     if made.outcome != "failed" or not made.error or bent or model.books.struck:
         return
@@ -171,9 +171,11 @@ def _reason(model: Model, made: Generation) -> Iterator[Finding]:
 def _key(
     model: Model, service: str, row: dict[str, Any], *, but: Generation | None = None
 ) -> dict[str, Any]:
-    """Expect the key that this service's other rows of the same text have. Each service numbers
-    the jobs of a text that it was asked for, and an earlier run or a fault may have kept one from
-    it."""
+    """Expect the job key of this service's other rows with the same text.
+
+    Each service numbers the jobs of one text by itself; an earlier run or a fault may have kept a
+    job from it.
+    """
     books = model.books
     made = [each for each in model.job.generations if each.row.get("prompt") == row.get("prompt")]
     before = mapping(books.run.get("vendors_before")).values()
@@ -195,7 +197,7 @@ def _prompts(model: Model, step: str) -> tuple[str, ...]:
 
 
 def _brought(model: Model, made: Generation) -> float | None:
-    """Return when the history has the vendor's result, which must have ended by then."""
+    """Return when the history got the vendor's result: the generation had ended by then."""
     for each in model.run.activities:
         if each.result.get("asset") and task_of(each.result) == made.vendor_id:
             return each.ended
@@ -216,7 +218,7 @@ def _kept(model: Model, made: Generation) -> str | None:
 
 
 def _before(model: Model, made: Generation) -> tuple[Step, list[Generation]] | None:
-    """Return the stage before that of a generation and what it made well; None for the first."""
+    """Return the stage before a generation's own, and its good generations; None for the first."""
     stages = model.books.pipeline
     names = [each.name for each in stages]
     place = names.index(made.wanted) if made.wanted in names else 0
@@ -257,8 +259,8 @@ def _may_repeat(model: Model, made: Generation) -> bool:
 def _delivery(
     model: Model, made: Generation, sent: Callback, *, before: tuple[Callback, ...]
 ) -> dict[str, Any]:
-    """Expect that a delivery follows the change that it reports and what the one before waited for,
-    and an answer of a receiver that was always there. Notes come from faults."""
+    """Expect a delivery after the change that it reports and after the wait of the one before, an
+    answer if the receiver was always there, and notes that come from faults."""
     cause, told = cause_of(made, sent), told_of(model, made, str(sent.status))
     bent = told is None or model.job.has_fault("callback", external_id=made.external_id)
     last = "succeed" if made.good else "failed"
@@ -290,8 +292,8 @@ def _delivery(
 
 
 class Told(NamedTuple):
-    """What a mock notes of the callback of a change, by the faults that met it: the notes that it
-    can have, how often it is sent, whether some of that may come late, and whether it is lost."""
+    """What the faults make of the callback of a change: the notes that it can have, how often it is
+    sent, whether a delivery may be late, and whether it is lost."""
 
     notes: tuple[str, ...]
     times: int = 1
@@ -300,8 +302,8 @@ class Told(NamedTuple):
 
 
 def told_of(model: Model, made: Generation, status: str) -> Told | None:
-    """Return what is told of a change; None where a mock has forgotten its faults, or one met a
-    generation that has a twin."""
+    """Return what the faults make of a change's callback; None if a mock has forgotten its faults,
+    or if one met a generation that has a twin."""
     name, job = made.external_id, model.job
     twins = sum(each.external_id == name for each in job.generations) > 1
     if model.books.was_killed(made.step) or (twins and job.has_fault("callback", external_id=name)):
@@ -323,14 +325,14 @@ def told_of(model: Model, made: Generation, status: str) -> Told | None:
 
 
 def cause_of(made: Generation, sent: Callback) -> float | None:
-    """Return when the change was that a delivery reports."""
+    """Return the instant of the change that a delivery reports."""
     if sent.status in ENDS:
         return made.finished
     return made.started if sent.status == "processing" else made.accepted
 
 
 def is_plain(made: Generation, sent: Callback) -> bool:
-    """Whether a delivery is true, though it may be late, repeated or held back."""
+    """True if a delivery is correct, even if it is late, repeated or held back."""
     return notes_of(made, sent) <= HARMLESS
 
 
@@ -342,7 +344,7 @@ def notes_of(made: Generation, sent: Callback) -> set[str]:
 
 
 def is_adopted(model: Model, made: Generation) -> bool:
-    """Whether the job knows of this task: of twins it has adopted one."""
+    """True if the job has adopted this task; of twins it adopts one."""
     task = model.job.record.tasks.get(str(made.external_id)) if model.job.record else None
     return task in (None, made.vendor_id)
 
@@ -373,8 +375,8 @@ def _attempts(model: Model) -> Iterator[Finding]:
 
 
 def _results(model: Model) -> Iterator[Finding]:
-    """Expect that vendors made what the history has from them, as the job's own files, and each
-    stage that the job's end needs."""
+    """Expect that vendors made the results in the history, as the job's own files, and each stage
+    that the job's end needs."""
     job, pipeline = model.job, model.books.pipeline
     ids = tuple(sorted(g.vendor_id for g in job.generations))
     own = tuple(f"{job.job_id}/{stage.name}" for stage in pipeline)

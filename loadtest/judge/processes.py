@@ -1,4 +1,4 @@
-"""Hold the histories' processes against the run's: who wrote what, who lived when, and who died."""
+"""Hold the processes in the histories against those of the run: their work, lives and deaths."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -14,15 +14,15 @@ from loadtest.judge.reference import HISTORY
 from loadtest.times import timestamp
 
 TIMEOUT = "timeout"
-"""How a history calls the failure of an activity that was silent for too long."""
+"""A history's name for the failure of an activity whose heartbeats stopped."""
 NOTED, WARM = 0.05, 0.2
-"""Seconds in which an answer of a process is noted, and in which none takes its first task."""
+"""Seconds within which a process's answer is noted; a new process takes no task in them."""
 BUSY = 0.8
-"""Share of the time between two looks that a process which began in it can have used."""
+"""Most processor time of a restarted process, as a share of the time between two samples."""
 
 
 class Start(NamedTuple):
-    """A time in which a process can have begun anew, and whether it must have."""
+    """A time in which a process can have restarted, and whether it must have."""
 
     since: float
     until: float
@@ -73,8 +73,8 @@ def written(books: Books) -> dict[tuple[str, str], list[tuple[JobFacts, str, flo
 def _lives(
     books: Books, run: Subject, names: list[str], acts: list[Interval], *, clocks: Clocks
 ) -> Iterator[Finding]:
-    """Expect no more processes at a time than are known, none that went on through the restarts of
-    all of them, and more of them than are known only where one can have restarted."""
+    """Expect no more processes at a time than are known, none that outlived the restarts of all of
+    them, and further ones only if one can have restarted."""
     looks = [[at for at, _ in books.processes.get(name, ())] for name in names]
     # On several machines, one address may stand for more than one process.
     if len(books.hosts) != 1 or not names or not all(looks):
@@ -111,8 +111,8 @@ def _lives(
 
 
 def _silent(books: Books, run: Subject) -> Iterator[Finding]:
-    """Expect that a worker's process that left tasks for long, and took none any more, was one
-    that can have ended then."""
+    """Expect that a worker's process which left its tasks and took no further ones can have ended
+    then."""
     ats = defaultdict[str, list[float]](list)
     for _, name, at in left(books):
         ats[name].append(at)
@@ -130,8 +130,8 @@ def _silent(books: Books, run: Subject) -> Iterator[Finding]:
 
 
 def starts(books: Books, name: str) -> list[Start]:
-    """Return when a process can have begun anew between two looks at it: so late that it used the
-    processor for no longer than it lived. Where its processor time fell, it must have."""
+    """Return when a process can have restarted between two samples: so late that its processor time
+    fits into its life. If its processor time fell, it must have restarted."""
     return [
         Start(before - NOTED, max(at - cpu, before) + NOTED, cpu < used)
         for (before, used), (at, cpu) in pairwise(books.processes.get(name, ()))

@@ -26,7 +26,7 @@ PERCENT = re.compile(r"(\d+) %")
 PAUSE = re.compile(r"the pause before (\w+) (\d+)")
 JOB_TIME = "the job may take"
 OWN_FAULTS = ("NON_DETERMINISTIC_ERROR", "WORKFLOW_WORKER_UNHANDLED_FAILURE")
-"""Causes of a failed workflow task that its workflow's own code has."""
+"""Causes of a failed workflow task that lie in the workflow's own code."""
 CLEARING = "waiting until the vend"
 CLEARED_AGAIN = "until the vendors are cleared again"
 _ENDED = {"FAILED": "failed", "CANCELED": "cancelled"}
@@ -38,31 +38,31 @@ CLOSED_AS = {
     "TERMINATED": ("failed", "cancelled"),
     "TIMED_OUT": ("failed",),
 }
-"""How a run closed, and what may be shown of its job then."""
+"""The job statuses that fit the close of a run."""
 PRIORITY = 3
 HISTORY = "history"
 INJECTED = "code injected"
-"""What the vendors' mocks answer where a fault refuses a request."""
+"""The mocks' answer to a request that a fault refuses."""
 RECORD_STANDS = "record_stands"
 """The code of an attempt that ends before its submit: the record has a later version."""
 CALL_FAILS = ("refuse", "lose-reply", "reset", "accept-late")
 """Faults that fail the call that they meet."""
 LAST_TASK = 2.0
-"""A worker learns of an end from outside with the answer to the task in hand: in its time-out."""
+"""Seconds in which a worker learns of an end from outside, by the answer to its current task."""
 LAG = 0.05
-"""Seconds by which the server's list of runs, another store of it, may differ from histories."""
+"""Seconds by which the server's list of runs, a store of its own, may differ from histories."""
 MOST_ATTEMPTS, BACK_OFF = 4, 1.0
-"""One generation, and three more if the vendor fails, after so many seconds for each failure."""
+"""Generations of a stage, and the seconds of pause for each failure before the next one."""
 TRY_AGAIN = (0.2, 0.4, 0.8)
-"""Seconds that the runner waits at least before each next submission of a job; then more."""
+"""Least seconds before each further submission of a job."""
 VENDOR_BUSY = "vendor_busy"
-"""The code of a call that its vendor refuses for now, as a mock does by a fault only."""
+"""The code of a call that its vendor refuses for now; a mock refuses by a fault only."""
 GENERATION_FAILED = "generation_failed"
-"""The code of an attempt that its vendor calls failed."""
+"""The code of an attempt whose generation failed at its vendor."""
 ATTEMPT_FAILED = ("attempt_timed_out", "bad_result", GENERATION_FAILED, "generation_lost")
 """Failures after which another attempt is paid for."""
 IN_TIME = 5.0
-"""Seconds in which a job notices that its time is over, and a vendor that it is to stop."""
+"""Seconds within which a job notices the end of its time, and a vendor a cancel."""
 STOPPED_BY_CANCEL = ("image",)
 """Services that can cancel a generation."""
 
@@ -99,8 +99,8 @@ class Model(Subject):
 
     @property
     def plain(self) -> bool:
-        """Whether the history is complete: of a single run that ended by its own code, and of whose
-        work the server discarded nothing."""
+        """True if the history is complete: a single run that ended by its own code, without work that
+        the server discarded."""
         run = self.run
         return len(self.job.executions) == 1 and run.status in OWN_ENDS and not run.discarded
 
@@ -191,10 +191,10 @@ def _run(model: Model) -> Iterator[Finding]:
     expected: dict[str, Any] = {
         f"input.{key}": value for key, value in model.planned.items() if key in run.body
     }
-    # The time of a job is its own timer's, which clears the vendors at its end.
+    # A job's time is limited by its own timer, at whose end the vendors are cleared.
     expected |= {"tag": model.book.tag, "timeout": 0.0}
-    # What chaos ends just as the last task writes the job's end never learns of it; a frozen worker
-    # began that task long before.
+    # A run that chaos ends while its last task writes the job's end never learns of it; a frozen
+    # worker began that task long before.
     written = job.changes[-1].at if job.changes and model.books.disturbed.get(job.job_id) else None
     outside = run.status in ("TERMINATED", "TIMED_OUT") and written is not None
     if job.ended and not (outside and (written or 0.0) < (run.closed or 0.0) + LAST_TASK):
@@ -217,7 +217,7 @@ def _run(model: Model) -> Iterator[Finding]:
 
 
 def _orders(model: Model, run: Execution) -> Iterator[Finding]:
-    """Expect orders after the permit and under its number, stage after stage, each attempt behind a
+    """Expect orders after the permit and with its number, stage after stage, each attempt after a
     pause that grows with the failures before it, every stage of a job that succeeded, and one timer
     of the job's limit."""
     names, seen = [each.name for each in model.books.pipeline], dict[str, int]()
@@ -267,11 +267,11 @@ def _orders(model: Model, run: Execution) -> Iterator[Finding]:
 
 def _activities(model: Model, run: Execution) -> Iterator[Finding]:
     """Expect each activity within its run's time, the pauses between its tries, in each order the
-    words of the job's own input and what was made of the stage before it, a fault of the vendor
-    where a failure was injected, and a try for each such fault."""
+    job's own input and the result of the stage before, an armed fault behind each injected failure,
+    and a try for each such fault."""
     met = {fault.external_id for fault in model.job.faults}
     refused = {fault.external_id for fault in model.job.faults if fault.do == "refuse"}
-    # Several faults may fail one call; of each kind it is one.
+    # Faults of several kinds may fail one call, but only one of each kind.
     kinds = Counter((f.external_id, f.where, f.do) for f in model.job.faults)
     least: dict[object, int] = {}
     for (name, where, do), count in kinds.items():
@@ -323,7 +323,7 @@ def _activities(model: Model, run: Execution) -> Iterator[Finding]:
                 row["refused"] = INJECTED in each.repeated_for or each.error_class == VENDOR_BUSY
                 expected["refused"] = row["refused"] and name in refused
                 why = f"{each.error_class}: {each.error_message}"
-                # A slow machine is no fault, and nobody else's book.
+                # A slow machine is no fault, and in no other book.
                 if each.attempt > 1 and model.books.calm and "timeout" not in why.lower():
                     row["repeated"], expected["repeated"] = why, why if name in met else None
         yield from model.differ(HISTORY, row, expected, f"activities[{each.kind}].")
@@ -346,8 +346,8 @@ def _submission(model: Model) -> Iterator[Finding]:
 
 
 def _end(model: Model) -> Iterator[Finding]:
-    """Expect that a job that fails says why its last attempt failed, has used up its attempts, and
-    ends as asked: failed, or with what there is. Expect nothing beyond the job's own time."""
+    """Expect a failed job to give the reason of its last attempt's failure, to have used up its
+    attempts, and to end as asked: failed, or degraded. Expect nothing after the job's own time."""
     run, status, asked = (
         model.run,
         model.job.status,

@@ -17,18 +17,18 @@ from loadtest.judge.reference import ATTEMPT_FAILED, LAG, MOST_ATTEMPTS, Model, 
 from loadtest.times import instant, timestamp
 
 OPTIONAL = {"prompt", "style", "priority", "input", "pipeline"}
-"""What the jobs of a pipeline may lack."""
+"""Fields that the jobs of some pipelines lack."""
 FAILED = re.compile(r"(\w+), attempt (\d+) failed: ")
 MOST_ENDS = 2
-"""A clean-up may amend the end once."""
+"""Versions that may have an end: a clean-up may amend it once."""
 STILL = 12
-"""Looks at the slot that the API answers before its feed shows a change."""
+"""Most samples of the slot that the API answers before its feed shows a change."""
 FEW = 50
-"""Jobs whose changes a listener of the feed never lags behind: the API keeps 256 for it."""
+"""Most jobs for which a listener of the feed never lags: the API keeps 256 changes for it."""
 
 
 def of_job(model: Model) -> Iterator[Finding]:
-    """Find every shown field that is not what the model says."""
+    """Find every shown field that differs from the model."""
     if model.job.ended:
         shown = _job(model)
         for row in model.job.rows.get(raw.JOBS, ()):
@@ -101,8 +101,8 @@ def _job(model: Model) -> dict[str, Any]:
 
 
 def _error(model: Model) -> dict[str, Any]:
-    """Return why it ended badly: as its run was closed, or as an activity of a degraded job
-    failed."""
+    """Return the reason of a bad end: how the run was closed, or the failed activity of a degraded
+    job."""
     match model.last.status:
         case "failed" if model.run.failure is not None:
             return {"error.code": model.run.failure[0], "error.message": model.run.failure[1]}
@@ -219,7 +219,7 @@ def _note(model: Model, note: str) -> str | Begins:
             if each.error_class in ATTEMPT_FAILED and _task_name(model, each) == name:
                 follows = f"attempt {int(failed[2]) + 1} of {MOST_ATTEMPTS} follows"
                 return f"{failed[0]}{each.error_message} ({each.error_class}; {follows})"
-    # A summary is short: of a long note the history has the beginning.
+    # A summary is short: the history has only the beginning of a long note.
     return Begins(note[:-1]) if note.endswith("…") else note
 
 

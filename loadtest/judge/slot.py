@@ -20,26 +20,26 @@ from loadtest.times import timestamp
 AGEING = 600.0
 """Seconds of waiting that count as much as one priority."""
 VIEW = 1.0
-"""The API asks the semaphore again once its last question is so many seconds old."""
+"""The API asks the semaphore again when its last question is older than this many seconds."""
 WATCH = 3.0
 """Seconds in which a semaphore on a busy machine learns of a close."""
 FRESH = 2.0
-"""Seconds by which a mean over samples may be late: a view of a second, and a request's way."""
+"""Seconds by which a mean over samples may lag: the age of a view, and a request's time."""
 UNSEEN = 3.0
-"""A stage of so many seconds has a sample."""
+"""A stage that lasts longer than this many seconds has a sample."""
 PAUSE = 0.49
-"""Seconds that a runner waits at least between two looks."""
+"""Least seconds between two samples of the runner."""
 LOOKS = 1_000_000
-"""Of a long stage, not every sample is held against every run."""
+"""Most comparisons of a sample with a run in a stage; beyond it only every n-th sample counts."""
 LONG, TURN_OVER = 3, 10.0
-"""So many samples in a row, over so many seconds, show more than a semaphore that continues as a
-new run: that one decides nothing before two tasks and an activity, slow on a busy machine."""
+"""A free place while runs wait is a finding after so many samples and seconds. A semaphore that
+continues as a new run grants nothing for two tasks and an activity, slow on a busy machine."""
 SAMPLES, SHARE = 20, 0.2
-"""Means are compared from so many samples on, and may differ by this share."""
+"""Least samples for a comparison of means, and the share by which they may differ."""
 
 
 class Turn(NamedTuple):
-    """A run that was granted; `free`: when it was there and a place was free, by the server."""
+    """A granted run; `free`: when it had started and a place was free, by the server's clock."""
 
     job: Subject
     run: Execution
@@ -47,25 +47,24 @@ class Turn(NamedTuple):
 
     @property
     def key(self) -> tuple[float, str]:
-        """Its turn as the semaphore has it: by priority, then submission; waiting raises a low
-        priority."""
+        """The semaphore's order: by priority, then submission; waiting raises a low priority."""
         priority = self.run.body.get("priority")
         weight = priority if isinstance(priority, int) else PRIORITY
         return (self.run.started or 0.0) + weight * AGEING, self.run.run_id
 
 
 class _Span(NamedTuple):
-    """A time in which a view was made, by the server's clock: it lies inside for certain."""
+    """Bounds of the instant at which a view was made, by the server's clock."""
 
     since: float
     until: float
 
     def inside(self, begin: float | None, end: float | None) -> bool:
-        """Whether something was so all the while, as far as is certain."""
+        """True if the time from `begin` to `end` certainly covers the whole span."""
         return begin is not None and begin < self.since and (end is None or end > self.until)
 
     def touched(self, begin: float | None, end: float | None) -> bool:
-        """Whether something may have been so at some moment of it."""
+        """True if the time from `begin` to `end` may overlap the span."""
         return (begin is None or begin <= self.until) and (end is None or end > self.since)
 
 
@@ -74,9 +73,9 @@ Holds = dict[str, Times]
 
 
 def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
-    """Find grants out of turn, samples that contradict the histories, and permits that fall."""
-    # Only with a limit of one it is known which close freed a place. A semaphore that is terminated
-    # takes requests with it.
+    """Find grants out of turn, samples that contradict the histories, and falling permits."""
+    # Only with a limit of one is it known which close freed a place. A terminated semaphore loses
+    # its requests.
     known = books.limit == 1 and not books.is_struck("terminate", SEMAPHORE)
     queue, holds = _turns(books) if known else [], _holds(books)
     yield from _granted_in_turn(queue)
@@ -98,8 +97,8 @@ def _turns(books: Books) -> list[Turn]:
 
 
 def _granted_in_turn(queue: list[Turn]) -> Iterator[Finding]:
-    """Expect each place to go to the first in turn of all runs that the semaphore knew when it
-    became free: their requests stand in its history before the end of the watch."""
+    """Expect each free place to go to the first in order of the runs that had requested it: their
+    requests are in the semaphore's history before the end of the watch."""
     firsts = list(accumulate((turn.key for turn in reversed(queue)), min))[::-1]
     for place, (turn, first) in enumerate(zip(queue, firsts, strict=True), 1):
         for later in queue[place:] if first < turn.key else ():
@@ -113,11 +112,11 @@ def _granted_in_turn(queue: list[Turn]) -> Iterator[Finding]:
 def _samples(
     stage: StageBook, queue: list[Turn], books: Books, *, clocks: Clocks, holds: Holds
 ) -> Iterator[Finding]:
-    """Expect in each sample what can have been so as its view was made, and all that was so for as
-    long as the view can be old.
+    """Expect that each sample shows only what was possible when its view was made, and everything
+    that was true for as long as the view can be old.
 
-    Its request was sent after the sample before, and answered by a question that was at most VIEW
-    old then, or, if that was on its way, after the request before.
+    The view is at most VIEW older than the sample's request, which was sent after the sample
+    before. A question that was under way then was sent after the request before it.
     """
     samples = _looks(stage, books)
     runs = [run for _, run in books.runs]
@@ -131,7 +130,7 @@ def _samples(
     every = 1 + len(samples) * len(queue) // LOOKS
     for number, (sample, _, end) in enumerate(samples):
         span = _Span(begins[number] - VIEW - ahead, end - behind)
-        # Those that can wait or hold then; nobody knows of others' jobs.
+        # The runs that can wait or hold then; others' jobs are not known.
         most = bisect_right(starts, span.until) - bisect_right(closes, span.since)
         yield from _sample(stage, sample, span, books=books, holds=holds, most=most)
         if number % every == 0:
@@ -158,8 +157,8 @@ def _samples(
 
 
 def _looks(stage: StageBook, books: Books) -> list[tuple[SlotSample, float, float]]:
-    """Return each sample with the times between which it was answered: those of the stage, and the
-    looks at its edges, before its first submission and behind its end."""
+    """Return each sample with the bounds of its instant: the stage's own samples, one before its
+    first submission, and one after its end."""
     found = [(sample, sample.at, sample.at) for sample in sorted(stage.samples, key=lambda s: s.at)]
     sent = [each.sent for job in stage.jobs.values() for each in job.submissions]
     first = min([*sent, *(sample.at for sample in stage.samples)], default=stage.ended)
@@ -177,11 +176,11 @@ def _looks(stage: StageBook, books: Books) -> list[tuple[SlotSample, float, floa
 
 
 def _holds(books: Books) -> Holds:
-    """Return when each job can have been a holder: to the close of its run, and beyond a bad end
+    """Return when each job can have been a holder: to the close of its run, and after a bad end
     until the vendors are clear.
 
-    The semaphore decides a moment before the permit arrives, and maybe before the run's own task
-    has ended: once the run has started, and a place is free.
+    The semaphore decides before the permit arrives: as soon as the run has started and a place is
+    free.
     """
     closes = sorted(run.closed for _, run in books.granted() if run.closed is not None)
     found: Holds = defaultdict(list)
@@ -203,7 +202,7 @@ def _sample(
     holds: Holds,
     most: int,
 ) -> Iterator[Finding]:
-    """Expect the limit, and holders that held by their histories at about that time."""
+    """Expect the limit, and only holders that can have held then, by their histories."""
     known, limit = {job.job_id: job for job in books.jobs}, books.limit
     at, last = timestamp(sample.at), sample.holders[-1] if sample.holders else RUN
     named = Subject(last, stage.number)
@@ -236,7 +235,7 @@ def _sample(
 
 
 def _shown(queue: list[Turn], sample: SlotSample, span: _Span) -> Iterator[Finding]:
-    """Expect each run that held all the while, and the count of those that waited."""
+    """Expect each run that held during the whole span, and the count of the runs that waited."""
     at = timestamp(sample.at)
     for turn in queue:
         held = span.inside(turn.run.granted, turn.run.closed)
@@ -245,7 +244,7 @@ def _shown(queue: list[Turn], sample: SlotSample, span: _Span) -> Iterator[Findi
             yield turn.job.found("slots.holders", text, turn.job.job_id)
     known = {turn.job.job_id for turn in queue}
     if strangers := [name for name in sample.holders if name not in known]:
-        # Each grant has the next number, so nobody else had the slot between ours.
+        # Each grant has the next number, so no other job had the slot between ours.
         first = bisect_right(queue, span.since, key=lambda turn: turn.run.granted or 0.0) - 1
         ends = (turn.run.closed or inf for turn in queue)
         last = next((place for place, end in enumerate(ends) if end > span.until), -1)
@@ -265,8 +264,8 @@ def _shown(queue: list[Turn], sample: SlotSample, span: _Span) -> Iterator[Findi
 def _one_state(
     queue: list[Turn], sample: SlotSample, span: _Span, *, gone: int
 ) -> Iterator[Finding]:
-    """Expect holder and waiting as of one moment, whenever that was: behind a holder, those that
-    were granted later wait; without one, all who do not wait have closed."""
+    """Expect holder and waiting count of one instant: the runs that were granted after the holder
+    wait; without a holder, each run that does not wait has closed."""
     places = [p for p, turn in enumerate(queue) if turn.job.job_id in sample.holders]
     if sample.waiting is None or len(places) != len(sample.holders):
         return
@@ -287,7 +286,7 @@ def _one_state(
 
 
 def _places(turns: list[Turn], sample: SlotSample, span: _Span, *, gone: int) -> Iterator[Finding]:
-    """Expect a place in the queue that is one after all runs that waited with an earlier turn.
+    """Expect each place in the queue to be one after the runs that waited with an earlier turn.
     `gone` counts the runs that were never granted, each of which may have been one of them."""
     least, most = 1, 1 + gone
     for turn in turns if sample.places else ():
@@ -300,7 +299,7 @@ def _places(turns: list[Turn], sample: SlotSample, span: _Span, *, gone: int) ->
 
 
 def _order(turns: list[Turn], sample: SlotSample) -> Iterator[Finding]:
-    """Expect those that wait in one view in the order of their turns."""
+    """Expect the waiting runs of one view in the order of their turns."""
     shown = [(turn, sample.places.get(turn.job.job_id)) for turn in turns]
     waiting = [(turn, place) for turn, place in shown if place is not None]
     for (first, ahead), (turn, place) in pairwise(waiting):
@@ -310,8 +309,8 @@ def _order(turns: list[Turn], sample: SlotSample) -> Iterator[Finding]:
 
 
 def _means(stage: StageBook, books: Books, holds: Holds) -> Iterator[Finding]:
-    """Expect, by Little's law, means over the samples that are those of the histories: of the runs
-    that hold, and of all that hold or wait. A sample stands for the time around it."""
+    """Expect the means over the samples to be those of the histories (Little's law): of the runs
+    that hold, and of the runs that hold or wait. A sample stands for the time around it."""
     samples = [s for s in stage.samples if s.waiting is not None]
     # Others' jobs hold and wait, too.
     if len(samples) < SAMPLES or not stage.jobs or books.foreign_jobs:
@@ -327,7 +326,7 @@ def _means(stage: StageBook, books: Books, holds: Holds) -> Iterator[Finding]:
     holders = [len(s.holders) for s in samples]
     inside = [len(s.holders) + (s.waiting or 0) for s in samples]
     for name, counted, low, high, views, least in (
-        # A semaphore decides before the permit arrives, and learns of a close behind it.
+        # A semaphore decides before the permit arrives, and learns of a close after it.
         ("holders", holders, held, most, 2 * (stage.limit or 1), 0.1),
         ("waiting", inside, there, there, len(there) + ends, 1.0),
     ):
@@ -336,7 +335,7 @@ def _means(stage: StageBook, books: Books, holds: Holds) -> Iterator[Finding]:
             for (sample, then), (n, more) in zip(pairwise(samples), pairwise(counted), strict=True)
         ]
         seen = sum(gap * (n + more) / 2 for gap, n, more in gaps) / (last - first)
-        # What came and went within a long gap was not seen; a late view is late at both ends.
+        # A run that came and went within a long gap was not seen; a view lags at both ends.
         unseen = sum(gap * max(1, abs(more - n)) / 2 for gap, n, more in gaps if gap > FRESH)
         for mean, sign in ((_mean(low, first, last), 1), (_mean(high, first, last), -1)):
             off = max(least, SHARE * mean) + (FRESH * views + unseen) / (last - first)
@@ -354,7 +353,7 @@ def _mean(times: Times, first: float, last: float) -> float:
 
 
 def _idle(stage: StageBook) -> Iterator[Finding]:
-    """Expect no free place while a run waits; a semaphore that turns over grants a moment later."""
+    """Expect no free place while a run waits; one that continues as new grants a moment later."""
     idle: list[SlotSample] = []
     for sample in stage.samples:
         full = sample.limit is None or len(sample.holders) >= sample.limit
@@ -368,14 +367,14 @@ def _idle(stage: StageBook) -> Iterator[Finding]:
 
 
 def _permits(books: Books) -> Iterator[Finding]:
-    """Expect rising numbers at each gate: that of a run that was decided on after the close of
-    another is higher; and at the slot, each number."""
+    """Expect rising numbers at each gate: a permit that was decided on after the close of another
+    run has a higher number. At the slot, no number is missing."""
     runs = books.granted()
     known = all(run.granted is not None for _, run in books.runs)
     numbers = sorted((r.token, r.granted or 0.0, j.job_id) for j, r in runs if r.token is not None)
     stages = {job.job_id: job.stage for job, _ in runs}
     for (before, since, _), (token, at, job_id) in pairwise(numbers) if known else ():
-        # A semaphore that starts without a state counts on from its clock's milliseconds.
+        # A semaphore that starts without state counts from its clock's milliseconds.
         rebuilt = since - FRESH <= token / 1000 <= at + FRESH
         if token > before + 1 and not (rebuilt or books.struck or books.foreign_jobs):
             text = f"no run has a permit between {before} and {token}"

@@ -93,9 +93,12 @@ def unmet(judgement: Judgement) -> str | None:
 
 
 def kills(judgement: Judgement) -> int:
-    """Return how many workers were replaced, by the histories and by their own metrics: began only
-    once another one had taken its last task, or left a job to another one and took none any more,
-    and a worker had restarted or did not answer. A stage with strikes shows no metrics."""
+    """Return how many workers were replaced, by the histories and by their own metrics.
+
+    By the histories, one began only after another one's last task, or one left a job to another one
+    and took no further task; by the metrics, a worker restarted or did not answer. A stage with
+    strikes shows no metrics.
+    """
     books = judgement.books
     if books.processes and books.steady.issuperset(books.workers):
         return 0

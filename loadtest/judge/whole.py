@@ -1,4 +1,4 @@
-"""Hold what concerns the run and no single job: its files, plan, stages, totals and strangers."""
+"""Hold the run as a whole: its files, plan, stages, totals, and jobs of others."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -20,16 +20,16 @@ RUNNERS = "loadtest"
 MOMENTS = ("begin", "end", "sample")
 UNANSWERED, EXPIRED = "callbacks_unanswered", "fetched_after_expiry"
 BILL = ("charged_twice", UNANSWERED, EXPIRED)
-"""What a mock's bill complains of."""
+"""The complaints in a mock's own verdict."""
 GROWING = ("accepted", "charged", "duplicates", "file_bytes")
-"""What a mock counts on over several runs."""
+"""Counters that a mock continues over several runs."""
 DAY = 86_400.0
 """The least time, by a mock's own clock, for which it keeps a file."""
 SILENT = 45.0
-"""Seconds in which a runner at work notes something: it waits for one answer, and then reads its
+"""Seconds within which a working runner notes something: it waits for an answer, then reads its
 clock."""
 FULL = 30_000_000
-"""Bytes of files that a mock keeps for certain."""
+"""Bytes of files that a mock keeps in any case."""
 BOUNDARY = 2.0
 """Seconds around both ends of a run in which others' generations may be counted or not."""
 
@@ -52,7 +52,7 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
 
 
 def undecided(books: Books, clocks: Clocks) -> Iterator[str]:
-    """Return what the run does not show, though it should: without it nothing passes."""
+    """Return what the run should show and does not; without it the run does not pass."""
     yield from clocks.unknown
     replay = books.replay
     if replay is None or not replay.get("replayed"):
@@ -82,7 +82,7 @@ def undecided(books: Books, clocks: Clocks) -> Iterator[str]:
 
 
 def _folder(books: Books, run: Subject) -> Iterator[Finding]:
-    """Expect whole records, as they were sealed, of a run that went to its end."""
+    """Expect complete records, as they were sealed, of a run that went to its end."""
     for problem in books.run.get("unread") or []:
         yield run.found("run.unread", f"a book could not be read: {problem}")
     for name, count in sorted(books.torn.items()):
@@ -184,7 +184,7 @@ def _stage(stage: StageBook, books: Books) -> Iterator[Finding]:
 
 
 def _noted(stage: StageBook, books: Books) -> float:
-    """Return when the runner noted something for the last time before the stage's end."""
+    """Return when the runner noted something last before the stage's end."""
     noted = [sample.at for sample in stage.samples]
     noted += [reading.sent for reading in books.clocks if reading.service == "runner"]
     noted += [at for samples in books.processes.values() for at, _ in samples]
@@ -247,7 +247,8 @@ def _shared(books: Books) -> Iterator[Finding]:
 
 
 def _foreign_jobs(books: Books, run: Subject) -> Iterator[Finding]:
-    """Expect that generations of no job of the run are others' by the API, and of other prompts."""
+    """Expect that each generation without a job of the run is of a foreign job, and of another
+    prompt."""
     prompts = {job.submission.prompt: job.job_id for job in books.jobs if job.submission}
     known = {job.job_id: job.stage for job in books.jobs}
     made = {str(row.job_id) for rows in books.ledgers.values() for row in rows}
@@ -273,7 +274,7 @@ def _foreign_jobs(books: Books, run: Subject) -> Iterator[Finding]:
 
 
 def _totals(books: Books, step: str, run: Subject) -> Iterator[Finding]:
-    """Expect that what a mock counted during the run is what its rows say."""
+    """Expect that a mock's counts of the run agree with its rows."""
     before = mapping(mapping(books.run.get("vendors_before")).get(step))
     body = mapping(books.vendors.get(step))
     after, bill = mapping(body.get("stats")), mapping(body.get("verdict"))
@@ -287,7 +288,7 @@ def _totals(books: Books, step: str, run: Subject) -> Iterator[Finding]:
     charged = Counter(str(g.external_id) for g in made if g.charged and g.step == step)
     twice = bill.get("charged_twice")
     if isinstance(twice, list):
-        # Others' double charges stand on the bill, too.
+        # The mock's verdict has the double charges of other jobs, too.
         twice = sorted(str(i) for i in twice if str(i).split(".")[0] in own)
     grown = {name: whole(after.get(name)) - whole(before.get(name)) for name in GROWING}
     seen = {**body, "stats": after | grown, "verdict": bill | {"charged_twice": twice}}
@@ -308,14 +309,14 @@ def _totals(books: Books, step: str, run: Subject) -> Iterator[Finding]:
 
 
 def _bill(books: Books, step: str, bill: dict[str, Any], speed: float) -> Iterator[Finding]:
-    """Expect on the bill no callback that the ledger has as answered, and no file that was fetched
-    after its time, unless a fault has cleared it or it is old."""
+    """Expect in the mock's verdict no callback that the ledger has as answered, and no file that
+    was fetched after its time, unless a fault has cleared it or it is old."""
     ended = float(books.run.get("ended_at") or 0.0)
     for job in books.jobs:
         for made in (made for made in job.generations if made.step == step):
             old = made.finished is not None and (ended - made.finished) * speed > DAY
             faults = {(f.where, f.do) for f in job.faults if f.external_id == made.external_id}
-            # What a fault delays may come between the reading of rows and bill.
+            # A delayed callback may arrive between the reading of the rows and of the verdict.
             late = any(where == "callback" for where, _ in faults)
             unanswered = {each.status for each in made.callbacks if not each.answered}
             for name, excused in (
@@ -349,7 +350,7 @@ def _counts(
     kinds = {stage.name for stage in books.pipeline if stage.vendor == step}
     files = (each for job in books.jobs for each in job.rows.get(raw.FILES, ()))
     sizes = [whole(each.get("bytes")) for each in files if each.get("kind") in kinds]
-    # What tells of a file's making is not stored. A mock that is full forgets files.
+    # Metadata of a file's making is not stored. A mock that is full forgets files.
     if accepted == len(sizes) and after.get("file_bytes", FULL) < FULL:
         expected["stats.file_bytes"] = Number(sum(sizes), None)
     if not after.get("ledger_dropped"):
@@ -361,7 +362,7 @@ def _counts(
 
 
 def _others_near(books: Books, rows: list[Generation]) -> bool:
-    """Whether somebody else's generation came or went while the totals were read."""
+    """True if a foreign generation came or went while the totals were read."""
     own = {job.job_id for job in books.jobs}
     others = (row for row in rows if row.job_id not in own)
     known = [r for r in others if books.foreign_jobs.get(str(r.job_id), {}).get("known")]
