@@ -99,8 +99,8 @@ class Model(Subject):
 
     @property
     def plain(self) -> bool:
-        """True if the history is complete: a single run that ended by its own code, without work that
-        the server discarded."""
+        """True if the history is complete: of a single run that ended by its own code, and of which
+        the server discarded nothing."""
         run = self.run
         return len(self.job.executions) == 1 and run.status in OWN_ENDS and not run.discarded
 
