@@ -140,3 +140,9 @@ def test_shell_with_a_small_character_set_still_gets_the_text() -> None:
     )
 
     assert ran.stdout.decode("gb2312") == "left ? …\n\n运行\n"
+
+
+def test_line_of_a_command_is_not_taken_for_one_of_the_report() -> None:
+    line = translated("image service (mock ComfyUI): loopback only")
+
+    assert line == "图片服务（模拟 ComfyUI）：仅本机回环"
