@@ -16,7 +16,7 @@ from loadtest.books.executions import GRANTED, Execution, task_of
 from loadtest.books.facts import mapping
 from loadtest.books.model import RESET, START_AGAIN, Books, JobFacts, StageBook
 from loadtest.books.prompts import priority, prompt, style
-from loadtest.judge.clocks import SERVER, Clocks
+from loadtest.judge.clocks import RUNNER, SERVER, Clocks
 from loadtest.judge.compare import Between, Finding, Number, OneOf, Subject
 
 BEGINS = re.compile(r"(?:\w+ stored; )?(\w+), attempt (\d+) of (\d+)")
@@ -184,7 +184,8 @@ def of_job(model: Model) -> Iterator[Finding]:
 
 
 def _run(model: Model) -> Iterator[Finding]:
-    """Expect the planned input, a close that fits the job's end, and the last version's percent."""
+    """Expect the planned input, a close that fits the job's end and was read, and the last
+    version's percent."""
     run, job = model.run, model.job
     row: dict[str, Any] = {"input": run.body, "tag": run.tag, "status": run.status}
     row |= {"progress": run.progress, "memo": run.memo, "timeout": run.timeout}
@@ -201,6 +202,11 @@ def _run(model: Model) -> Iterator[Finding]:
         ways = tuple(how for how, ends in CLOSED_AS.items() if job.status in ends)
         expected["status"] = OneOf(ways)
     done = run.result.get("status") == "succeeded"
+    if not model.books.struck and (ended := model.books.run.get("ended_at")) is not None:
+        row["closed"] = run.closed
+        read = float(ended) + model.clocks.between(RUNNER, SERVER)
+        # A run that is open then has no close in the history.
+        expected["closed"] = Between(run.started, read, missing=True)
     if job.ended and (done or model.plain):
         # The search attribute has the percent of the last version.
         expected["progress"] = 100 if done else model.last.percent
