@@ -67,6 +67,19 @@ def test_forgery_is_convicted(finished: dict[str, RunFolder], tmp_path: Path, li
     assert not suspects or any(job in said for job in suspects), f"{suspects} in:\n{said}"
 
 
+def test_run_that_closes_after_its_books_were_read(
+    finished: dict[str, RunFolder], tmp_path: Path
+) -> None:
+    forger = Forger(finished[PLAIN], tmp_path / "run", seed=1)
+    job_id = forger.order[-1]
+    forger.history(job_id, lambda events: events[-1].update(eventTime="2100-01-01T00:00:00Z"))
+    forger.seal()
+
+    found = {each.rule for each in convictions(judge(forger.folder)) if each.job_id == job_id}
+
+    assert "history.closed" in found
+
+
 INTERRUPTED = "interrupted"
 GOOD = [kind for kind in KINDS if kind != INTERRUPTED]
 

@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Callable, Iterable
-from datetime import datetime
 
 from loadtest.books import raw
 from tests.loadtest.forging.kit import (
@@ -16,7 +15,7 @@ from tests.loadtest.forging.kit import (
     forgery_of,
     rewrite,
 )
-from tests.loadtest.synthetic import exactly, payload
+from tests.loadtest.synthetic import payload
 
 STRANGER = "job-000000000000000000000000"
 
@@ -50,18 +49,6 @@ def a_successor_under_the_name_of_the_killed_worker(f: Forger) -> Iterable[str]:
     for job_id in f.order:
         f.history(job_id, rename)
     return f.order
-
-
-@forgery
-def a_close_after_the_run(f: Forger) -> Iterable[str]:
-    job_id, hour = f.order[-1], 3600
-
-    def close(events: list[Row]) -> None:
-        closed = datetime.fromisoformat(events[-1]["eventTime"]).timestamp()
-        events[-1]["eventTime"] = exactly(closed + hour)
-
-    f.each(raw.EXECUTIONS, lambda row: row.update(closed=row["closed"] + hour), of=job_id)
-    return f.history(job_id, close)
 
 
 @forgery
