@@ -34,8 +34,8 @@ class PlanRequest(NamedTuple):
 
 
 def read_plan(body: Mapping[str, Any], services: str = SERVICES) -> PlanRequest:
-    """Read rules, one rule, a preset, or rules on top of it; raise a Problem (422) with all
-    mistakes.
+    """Read rules, one rule, a preset, or rules on top of it, each with a seed; raise a Problem
+    (422) with all mistakes.
 
     `services`: those that a rule may name, with commas between them.
     """
@@ -44,8 +44,8 @@ def read_plan(body: Mapping[str, Any], services: str = SERVICES) -> PlanRequest:
     def wrong(rule: str, member: str, message: str) -> None:
         found.append({"rule": rule, "field": member, "message": message})
 
-    raw: list[Any] = [body]
-    if _PLAN_MEMBERS & set(body):
+    raw: list[Any] = [{name: value for name, value in body.items() if name != "seed"}]
+    if {"rules", "preset"} & set(body) or set(body) == {"seed"}:
         preset, listed = body.get("preset"), body.get("rules", [])
         for unknown in sorted(set(body) - _PLAN_MEMBERS)[:MOST]:
             wrong("", member_of((unknown,)), "There is no such field.")
@@ -58,8 +58,8 @@ def read_plan(body: Mapping[str, Any], services: str = SERVICES) -> PlanRequest:
             raw += listed
         else:
             wrong("", "rules", f"It must be a list of at most {MAX_RULES}.")
-        if not isinstance(body.get("seed"), int | None) or isinstance(body.get("seed"), bool):
-            wrong("", "seed", "It must be a whole number.")
+    if not isinstance(body.get("seed"), int | None) or isinstance(body.get("seed"), bool):
+        wrong("", "seed", "It must be a whole number.")
     rules: list[Rule] = []
     names: set[str] = set()
     for index, item in enumerate(raw):
@@ -77,7 +77,10 @@ def read_plan(body: Mapping[str, Any], services: str = SERVICES) -> PlanRequest:
         names.add(label)
     if found:
         found = found[:MOST]
-        reported = (f"rule {it['rule'] or '-'}: {it['field']}: {it['message']}" for it in found)
+        reported = (
+            (f"rule {it['rule']}: " if it["rule"] else "") + f"{it['field']}: {it['message']}"
+            for it in found
+        )
         raise Problem(422, "bad_fault_plan", detail=" ".join(reported), errors=found)
     return PlanRequest(rules, body.get("seed"))
 

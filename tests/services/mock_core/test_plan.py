@@ -153,6 +153,14 @@ def _mistakes(body: dict[str, Any]) -> list[tuple[str, str]]:
     return [(item["rule"], item["field"]) for item in caught.value.refusal.errors]
 
 
+def test_a_seed_stands_beside_rules_or_in_a_rule() -> None:
+    for body in ({**LOSE, "seed": 3}, {"rules": [LOSE], "seed": 3}):
+        assert [rule.do for rule in read_plan(body).rules] == ["lose"]
+        assert read_plan(body).seed == 3
+    assert read_plan({"seed": 3}) == ([], 3)
+    assert _mistakes({**LOSE, "seed": "3"}) == [("", "seed")]
+
+
 def test_every_mistake_of_every_rule_is_named() -> None:
     plan = {
         "rules": [
