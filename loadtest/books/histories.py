@@ -131,6 +131,8 @@ class _Reader:
     """When the last workflow task began that did not go on with another."""
     owner: str = ""
     """The process that completed the last workflow task."""
+    answered: str = ""
+    """The number of the event that completed it."""
     scheduled: dict[str, Activity] = field(default_factory=dict)
     completed: Row | None = None
     """That of an activity, if only the workflow's own step is behind it."""
@@ -142,7 +144,8 @@ class _Reader:
             run.clients.add(identity)
         if step := int(event.get("taskId") or 0):
             run.numbers.append(Numbered(step, at, kind.startswith(_AT_ONCE)))
-        if task := body.get("workflowTaskCompletedEventId"):
+        task = body.get("workflowTaskCompletedEventId")
+        if task and self.tasks[int(task)].since is None:
             command = f"{kind} {fields(body, 'activityType').get('name', '')}"
             run.commands.setdefault(str(task), []).append(sys.intern(command))
         if kind not in _OF_A_STEP and not kind.startswith((_ACTIVITY, _TASK)):
@@ -187,11 +190,14 @@ class _Reader:
             if "@" in identity:
                 run.taken.append((identity, at))
             goes_on = body.get("requestId") == _CONTINUED
+            if goes_on:
+                # The commands of one step of the workflow are divided between both tasks.
+                run.commands.pop(self.answered, None)
             self.tasks[number] = _Task(at, self.began if goes_on else None)
             self.began = self.began if goes_on else at
         elif kind == "COMPLETED":
             run.workflow_tasks += 1
-            self.owner = identity
+            self.owner, self.answered = identity, str(number)
             self.tasks[number] = self.tasks[int(body["startedEventId"])]
             if version := fields(body, "sdkMetadata").get("sdkVersion"):
                 run.sdks.add(str(version))

@@ -125,9 +125,12 @@ def _plan(books: Books, run: Subject) -> Iterator[Finding]:
         expected["plan.pipeline"] = facts.get("pipeline")
     if plan.get("reset"):
         expected["plan.reset"] = not any(mapping(each).get("accepted") for each in before.values())
-    for step in (step for step, total in before.items() if mapping(total)):
-        fired = sum(whole(each.body.get("fired")) for each in books.rules if each.service == step)
-        expected[f"vendors_before.{step}.faults_injected"] = Number(fired, None, missing=not fired)
+    # Chaos arms its rules later, and one may be armed still.
+    if not books.struck:
+        for step in (step for step, total in before.items() if mapping(total)):
+            fired = sum(whole(it.body.get("fired")) for it in books.rules if it.service == step)
+            least = Number(fired, None, missing=not fired)
+            expected[f"vendors_before.{step}.faults_injected"] = least
     if plan.get("concurrency") and not books.struck:
         sent = (each for job in books.jobs for each in job.submissions)
         waiting = [Interval(str(each.job_id), each.sent, each.answered) for each in sent]

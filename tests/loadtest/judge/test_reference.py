@@ -1,6 +1,8 @@
 """Lies about a finished run are convicted by name, and no run that nobody has bent."""
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +169,30 @@ def stored_by_a_stage_that_is_no_medium(f: Forger) -> str:
     return "history.result.media_type"
 
 
+def divided_between_tasks_by_a_slow_local_activity(f: Forger) -> str:
+    """Of the last commands (marker, attributes, marker, close) two jobs divide other ones."""
+    for job, places in zip(f.order, ([-2], [-3, -1]), strict=False):
+        for place in places:
+            f.history(job, partial(_divide, place=place))
+    return "history.commands"
+
+
+def _divide(events: list[Row], place: int) -> None:
+    """Let the commands from this place on be those of another task, which goes on with the last."""
+    behind, first = events[place:], int(events[place]["eventId"])
+    task = "workflowTask{}EventAttributes"
+    began = deepcopy([each for each in events if task.format("Started") in each][-1])
+    began[task.format("Started")]["requestId"] = "request-from-RespondWorkflowTaskCompleted"
+    ended = deepcopy([each for each in events if task.format("Completed") in each][-1])
+    ended[task.format("Completed")]["startedEventId"] = str(first)
+    for number, event in enumerate([began, ended, *behind], first):
+        event.update(eventId=str(number), eventTime=behind[0]["eventTime"], taskId="0")
+        for body in event.values():
+            if isinstance(body, dict) and "workflowTaskCompletedEventId" in body:
+                body["workflowTaskCompletedEventId"] = str(first + 1)
+    events[place:] = [began, ended, *behind]
+
+
 @pytest.mark.parametrize(
     ("kind", "bend"),
     [
@@ -178,6 +204,7 @@ def stored_by_a_stage_that_is_no_medium(f: Forger) -> str:
         (PLAIN, numbered_by_a_vendor_that_an_earlier_run_had_asked),
         (PLAIN, shown_by_a_poll_before_the_feed_had_it),
         ("everything-at-once", delayed_by_a_length_of_time_that_is_a_text),
+        (PLAIN, divided_between_tasks_by_a_slow_local_activity),
     ],
     ids=lambda it: it if isinstance(it, str) else it.__name__,
 )
