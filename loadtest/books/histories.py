@@ -145,7 +145,8 @@ class _Reader:
         if step := int(event.get("taskId") or 0):
             run.numbers.append(Numbered(step, at, kind.startswith(_AT_ONCE)))
         task = body.get("workflowTaskCompletedEventId")
-        if task and self.tasks[int(task)].since is None:
+        given_by = self.tasks.get(int(task or 0))
+        if task and (given_by is None or given_by.since is None):
             command = f"{kind} {fields(body, 'activityType').get('name', '')}"
             run.commands.setdefault(str(task), []).append(sys.intern(command))
         if kind not in _OF_A_STEP and not kind.startswith((_ACTIVITY, _TASK)):
