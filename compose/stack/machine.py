@@ -3,7 +3,7 @@
 import re
 import secrets
 import socket
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable
 from functools import cache
 
@@ -54,8 +54,8 @@ def missing() -> str | None:
 # Linux gives the ports from 32768 on to connections (ip_local_port_range), so one from there may be
 # taken before its server listens.
 LOWEST, HIGHEST = 10240, 32767
-# Given to this process already, and perhaps not listened on yet.
-_given: set[int] = set()
+# The last ones given to this process, which perhaps nothing listens on yet.
+_given: deque[int] = deque(maxlen=600)
 
 
 def wanted_ports(settings: Settings, *, containers: bool, running: Iterable[str]) -> dict[int, str]:
@@ -86,12 +86,13 @@ def is_free(bind: str, port: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return free ports of loopback, in a row, outside of the range for connections; none twice."""
+    """Return free ports of loopback, in a row, outside of the range for connections; none that were
+    given shortly before."""
     for _ in range(1000):
         first = LOWEST + secrets.randbelow(HIGHEST + 2 - count - LOWEST)
         found = list(range(first, first + count))
-        if _given.isdisjoint(found) and all(is_free(LOOPBACK, port) for port in found):
-            _given.update(found)
+        if set(_given).isdisjoint(found) and all(is_free(LOOPBACK, port) for port in found):
+            _given.extend(found)
             return found
     raise StackError(f"no {count} free ports were found one after the other", UNREACHABLE)
 

@@ -88,8 +88,9 @@ def test_ports_of_a_stack_are_consecutive_and_not_ephemeral() -> None:
     assert first + 2 < given
 
 
-def test_ports_are_given_once() -> None:
-    """Two stacks that start side by side would else take the same, which neither listens on yet."""
-    most = machine.HIGHEST + 1 - machine.LOWEST
-    given = [port for _ in range(40) for port in machine.free_ports(most // 100)]
-    assert len(given) == len({*given})
+def test_ports_are_given_once_and_again_later() -> None:
+    """Two stacks that start side by side would else take the same, which neither listens on yet; a
+    process that starts many does not run out of them."""
+    for _ in range(10):
+        given = [port for _ in range(20) for port in machine.free_ports(25)]
+        assert len(given) == len({*given})
