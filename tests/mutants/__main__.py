@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
         parser.error(f"no such mutant: {', '.join(unknown)}; there are {', '.join(EVERY)}")
     mutants = [EVERY[name] for name in names or EVERY]
     if asked.again:
-        return _summed(map(_shown, judged_again(mutants, asked.folder)))
+        return summed(map(shown, judged_again(mutants, asked.folder)))
     try:
         with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
             return asyncio.run(_tried(mutants, asked.folder or Path(folder)))
@@ -55,17 +55,17 @@ def main(arguments: list[str]) -> int:
 
 async def _tried(mutants: Iterable[Mutant], folder: Path) -> int:
     began = time.monotonic()
-    seen = [_shown(outcome) async for outcome in outcomes(mutants, folder)]
+    seen = [shown(outcome) async for outcome in outcomes(mutants, folder)]
     _say(f"tried for {time.monotonic() - began:.0f} s")
-    return _summed(seen)
+    return summed(seen)
 
 
-def _shown(outcome: Outcome) -> Outcome:
+def shown(outcome: Outcome) -> Outcome:
     _say(described(outcome))
     return outcome
 
 
-def _summed(seen: Iterable[Outcome]) -> int:
+def summed(seen: Iterable[Outcome]) -> int:
     """The exit status, once it is said how many were as expected, and which were not."""
     every = list(seen)
     wrong = [each.mutant.name for each in every if not each.is_as_expected]

@@ -45,6 +45,8 @@ class Site:
     api: Http
     mocks: dict[str, Http]
     workers: list[Running]
+    processes: list[Running]
+    """All services, workers and mocks included."""
 
     async def jobs(self, count: int) -> list[dict[str, Any]]:
         """The jobs in the order of the plan, once the API shows so many."""
@@ -90,6 +92,7 @@ class Scene:
     """
 
     jobs: int = 3
+    seed: str = "1"
     faults: tuple[Json, ...] = ()
     presets: tuple[str, ...] = ()
     on_video_failure: str = "fail"
@@ -164,7 +167,8 @@ class Lane:
             await asyncio.gather(*map(_ready, processes))
             reached = _reached(environment, ports, scene)
             api = await up.enter_async_context(Http(reached.api_url, timeout=30))
-            yield Site(reached, client, api, mocks, processes[len(parts) :])
+            workers, every = processes[len(parts) :], [*self._mocks.values(), *processes]
+            yield Site(reached, client, api, mocks, workers, every)
 
     async def _namespace(self, server: Server) -> Client:
         self._servers.namespaces += 1

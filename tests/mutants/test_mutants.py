@@ -8,11 +8,19 @@ from tests.mutants.__main__ import EVERY, MUTANTS, SOUND, described, main
 from tests.mutants.mutant import edited
 from tests.mutants.trial import outcomes
 
-# One at a time, a drain before the next job, nothing paid twice; and the product as it is.
+# One at a time, a drain before the next job, nothing paid twice, every callback accounted for, the
+# right file, the right end; and the product as it is.
 SAMPLE = (
     "two-holders",
     "drain-skipped",
     "good-video-paid-again",
+    "hash-wrong",
+    "shadow-job",
+    "end-signalled-twice",
+    "receipt-invented",
+    "file-of-another-job",
+    "picture-of-another-job",
+    "failed-where-degraded-was-asked-for",
     "sound-plain",
 )
 

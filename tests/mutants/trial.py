@@ -85,9 +85,15 @@ async def tried(mutant: Mutant, lane: Lane, product: Path) -> Outcome:
     """Run one mutant's scene and judge its books."""
     code = await asyncio.to_thread(grown, mutant, product, lane.folder / f"{mutant.name}.code")
     async with lane.site(mutant.name, code, mutant.scene) as site:
-        books = await played(site, mutant.scene, name=mutant.name)
-    await asyncio.to_thread(replay, books, REPLAYS.format(code=code))
+        outcome = await tried_in(site, mutant, code)
     await asyncio.to_thread(shutil.rmtree, code)
+    return outcome
+
+
+async def tried_in(site: Site, mutant: Mutant, code: Path) -> Outcome:
+    """Run one mutant's scene on a stack of its code, and judge its books."""
+    books = await played(site, mutant.scene, name=mutant.name)
+    await asyncio.to_thread(replay, books, REPLAYS.format(code=code))
     return await asyncio.to_thread(judged, mutant, books)
 
 
@@ -95,7 +101,7 @@ async def played(site: Site, scene: Scene, *, name: str) -> RunFolder:
     """The books of a run of this scene."""
     plan = planned(
         str(scene.jobs),
-        seed="1",
+        seed=scene.seed,
         stall=str(scene.stall),
         rate=scene.rate,
         concurrency="1",
