@@ -19,8 +19,9 @@ class Mutant:
     """`old` occurs in the product exactly once, and `new` replaces it; `more` has further pairs.
 
     `rule` must convict `jobs`: `#2` is the second job of the plan, `stranger` a job that the plan
-    does not have, `run` the run as a whole. A mutant that changes nothing that a user or a vendor
-    could notice says why in `harmless`; no job may be convicted then.
+    does not have, `run` the run as a whole; without `jobs`, some job, if it depends on the machine
+    which one. A mutant that changes nothing that a user or a vendor could notice says why in
+    `harmless`; no job may be convicted then.
     """
 
     name: str

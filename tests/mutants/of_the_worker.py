@@ -291,7 +291,7 @@ MUTANTS = (
         new="looking, check_current(client), asyncio.sleep(0))",
         scene=SCENES["five at leisure"],
         rule="waits.begin",
-        jobs=("#3",),
+        jobs=(),
     ),
     Mutant(
         name="percent-of-its-own",
