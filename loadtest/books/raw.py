@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-SCHEMA = 3
+SCHEMA = 4
 Number = TypeVar("Number", int, float)
 
 # Larger than any record of a run; more is not read.

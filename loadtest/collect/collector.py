@@ -280,22 +280,30 @@ _UNDECODED = (
 
 
 def _picture(data: bytes) -> str:
-    """Return the digest of the pixels, as the vendors' ledgers have it."""
+    """Return the digest of the pixels, as the vendors' ledgers have it, and the colours."""
     with Image.open(io.BytesIO(data)) as picture:
         name = f"{picture.mode} {picture.width}x{picture.height}\n"
-        return hashlib.sha256(name.encode() + picture.tobytes()).hexdigest()
+        digest = hashlib.sha256(name.encode() + picture.tobytes()).hexdigest()
+        return f"{digest}/{_colours(picture)}"
 
 
 def _film(data: bytes) -> str:
-    """Return the digest of the packets, as the vendors' ledgers have it."""
-    packets, frames = hashlib.sha256(), 0
+    """Return the digest of the packets, as the vendors' ledgers have it, and the colours."""
+    packets, frames = hashlib.sha256(), list[av.VideoFrame]()
     with av.open(io.BytesIO(data), mode="r") as container:
         for packet in container.demux(video=0):
             packets.update(bytes(packet))
-            frames += len(packet.decode())
+            frames += packet.decode()
     if not frames:
         raise _Incomplete("has no frames")
-    return packets.hexdigest()
+    last: Image.Image = frames[-1].to_image()  # type: ignore[no-untyped-call]
+    return f"{packets.hexdigest()}/{_colours(last)}"
+
+
+def _colours(picture: Image.Image) -> str:
+    """Return the colours of eight parts of the upper edge, from left to right."""
+    edge = (0, 0, picture.width, max(1, picture.height // 90))
+    return picture.convert("RGB").resize((8, 1), Image.Resampling.BOX, edge).tobytes().hex()
 
 
 def _sound(data: bytes) -> None:

@@ -184,8 +184,7 @@ FIELDS: dict[str, Table] = {
         }
     ),
     raw.LEDGERS["image"]: _GENERATION,
-    raw.LEDGERS["video"]: _GENERATION
-    | {"sha256": unverified("what tells of a film's making is removed before it is stored")},
+    raw.LEDGERS["video"]: _GENERATION | {"sha256": derived("the stored file")},
     raw.VENDORS: _table(
         {
             ROWS: "*.stats.accepted *.stats.charged *.stats.in_flight *.stats.duplicates"
@@ -233,7 +232,7 @@ FIELDS: dict[str, Table] = {
     raw.FILES: _table(
         {
             HISTORY: "job_id kind bytes sha256",
-            LEDGER: "shows",
+            derived("the vendor's ledger, and the colours in which it draws"): "shows",
             derived("every stored file is whole"): "problem",
         }
     ),

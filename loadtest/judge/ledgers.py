@@ -123,6 +123,9 @@ def _generation(model: Model, made: Generation) -> Iterator[Finding]:
                 expected["reported_at"] = Between(None, latest, missing=True)
     if (kept := _kept(model, made)) is not None:
         expected |= {"job_id": kept, "outcome": OneOf(("succeeded", "succeed"))}
+        # Of a picture only the pixels are stored.
+        if (stored := job.files.get(made.wanted)) and made.wanted == STEPS[-1]:
+            expected["sha256"] = stored.sha256
     expected |= _source(model, made)
     yield from _reason(model, made)
     file = raw.ledger(made.step)

@@ -15,6 +15,7 @@ from loadtest.books.histories import read_file
 from loadtest.books.prompts import prompt, style
 from loadtest.books.raw import RunFolder
 from loadtest.judge.judge import Judgement, judge
+from loadtest.judge.shown import drawn_in
 from loadtest.report.write import write_report
 from loadtest.run.plan import Plan, planned
 
@@ -521,6 +522,7 @@ class Synthetic:
         tag = f"load-{self.folder.path.name}-{stage + 1}"
         told: Row = {"prompt": prompt(seed, stage, index), "style": style(seed, stage, index)}
         told |= {"tag": tag, "priority": 3, "on_video_failure": "fail"}
+        drawn = drawn_in(told["prompt"], told["style"], f"image-{name}")
         times = Times.of(planned, start=max(self.at, planned + 0.05))
         self.at = times.end
         record = job_record(name, told, times)
@@ -544,7 +546,7 @@ class Synthetic:
             ],
             raw.FILES: [
                 {"job_id": name, "kind": kind, "bytes": BYTES, "sha256": f"{kind}{name}"}
-                | {"shows": f"{kind} of {name}", "problem": None}
+                | {"shows": f"{kind} of {name}/{drawn}", "problem": None}
                 for kind in STEPS
             ],
             raw.RECEIPTS: job_receipts(name, times),

@@ -49,7 +49,8 @@ def test_style_stands_behind_the_prompt_at_a_comfyui(
 ) -> None:
     honest.change(raw.LEDGERS[step], 0, prompt=lambda text: f"{text}{end}, {style(7, 0, 0)}")
 
-    found = [each.rule for each in judge(honest.folder).findings]
+    # The picture has other colours then.
+    found = [each.rule for each in judge(honest.folder).findings if each.rule != "files.colours"]
     assert found == [f"{step}_ledger.prompt"] * accused
 
 

@@ -155,7 +155,8 @@ def _store(f: Forger, job_id: str, kind: str, *, like: Row) -> None:
 
 def _made(like: Row, prefix: str = "") -> Row:
     """What a vendor says of a file that it made."""
-    return {f"{prefix}{key}": like[key] for key in ("sha256", "shows")}
+    digest, _, _ = like["shows"].partition("/")
+    return {f"{prefix}sha256": like["sha256"], f"{prefix}shows": digest}
 
 
 def _one_file(f: Forger, kind: str) -> tuple[Row, list[str]]:
@@ -181,23 +182,54 @@ def one_file_for_all_jobs_and_all_ledgers(f: Forger) -> Iterable[str]:
 def one_file_for_all_jobs_in_every_book(f: Forger) -> Iterable[str]:
     like, others = _one_file(f, "video")
 
-    def film(body: Row) -> None:
-        if str(body["asset_url"]).endswith("video"):
-            body["asset"].update(sha256=like["sha256"], size=like["bytes"])
-
     for job_id in f.order:
-        f.results(job_id, film)
+        _brought(f, job_id, "video", like=like)
     f.each(raw.LEDGERS["video"], lambda row: row.update(_made(like)))
     return others
 
 
+def _brought(f: Forger, job_id: str, kind: str, *, like: Row) -> None:
+    """A job's history brought another file."""
+
+    def change(body: Row) -> None:
+        if str(body["asset_url"]).endswith(kind):
+            body["asset"].update(sha256=like["sha256"], size=like["bytes"])
+
+    f.results(job_id, change)
+
+
+def _files_swapped(f: Forger, kind: str) -> dict[str, Row]:
+    """Two jobs with each other's file, by what was stored; the file that each has now."""
+    pair = f.pair()
+    files = {job_id: _file(f, job_id, kind) for job_id in pair}
+    now = dict(zip(pair, (files[pair[1]], files[pair[0]]), strict=True))
+    for job_id, like in now.items():
+        _store(f, job_id, kind, like=like)
+    return now
+
+
 @forgery
 def two_jobs_files_swapped_with_their_records(f: Forger) -> Iterable[str]:
-    pair, kind = f.pair(), f.random.choice(KINDS)
-    files = {job_id: _file(f, job_id, kind) for job_id in pair}
-    for one, other in (pair, pair[::-1]):
-        _store(f, one, kind, like=files[other])
-    return pair
+    return _files_swapped(f, f.random.choice(KINDS))
+
+
+@forgery
+def two_jobs_films_swapped_in_every_book(f: Forger) -> Iterable[str]:
+    now = _files_swapped(f, "video")
+    for job_id, like in now.items():
+        _brought(f, job_id, "video", like=like)
+        f.set(raw.LEDGERS["video"], of=job_id, **_made(like))
+    return now
+
+
+@forgery
+def two_jobs_pictures_swapped_in_every_book(f: Forger) -> Iterable[str]:
+    now = _files_swapped(f, "image")
+    for job_id, like in now.items():
+        _brought(f, job_id, "image", like=like)
+        f.set(raw.LEDGERS["image"], of=job_id, **_made(like))
+        f.set(raw.LEDGERS["video"], of=job_id, **_made(like, "source_"))
+    return now
 
 
 def _swap(f: Forger, name: str, *keys: str) -> Iterable[str]:
