@@ -70,15 +70,13 @@ async def armed(
     Only our rules are removed. The run's seed decides which jobs they meet. Raises PlanError with
     everything a mock objects to.
     """
-    bodies = [json.loads(plan) for plan in plans]
-    bodies = [body if {"rules", "preset"} & body.keys() else {"rules": [body]} for body in bodies]
     before = {vendor: await vendor.rules() for vendor in vendors}
     users = {name: rule for rules in before.values() for name, rule in rules.items()}
     problems = []
     try:
-        for body, vendor in product(bodies, vendors):
+        for plan, vendor in product(plans, vendors):
             try:
-                await vendor.arm({"seed": seed, **body})
+                await vendor.arm({"seed": seed, **json.loads(plan)})
             except Refused as error:
                 problems.append(str(error))
         if problems:

@@ -114,7 +114,7 @@ class Mock:
         self.asked.append(plan)
         if plan.get("preset") == "nonsense":
             return httpx.Response(422, json={"code": "bad_fault_plan", "detail": "no such preset"})
-        self.rules += plan.get("rules") or [{"name": plan["preset"]}]
+        self.rules.append({"name": plan.get("preset") or plan["name"]})
         return httpx.Response(200, json={})
 
     @property
@@ -124,13 +124,13 @@ class Mock:
 
 async def test_rules_last_for_the_run_and_the_users_rules_stay() -> None:
     image, video = Mock("image"), Mock("video")
-    plans = ['{"preset": "p"}', '{"name": "r", "do": "x"}']
+    plans = ['{"preset": "p"}', '{"name": "r", "do": "x", "seed": 4}']
 
     async with armed([image.vendor, video.vendor], plans, seed=7) as earlier:
         assert image.names == video.names == ["the user's", "p", "r"]
         assert video.asked == [
             {"seed": 7, "preset": "p"},
-            {"seed": 7, "rules": [{"name": "r", "do": "x"}]},
+            {"seed": 4, "name": "r", "do": "x"},
         ]
         [line] = earlier
         assert line.startswith("make fault RULE=")
