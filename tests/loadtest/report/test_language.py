@@ -63,7 +63,7 @@ MADE = {
     *("stage {1} (1 job)", "stage {1} ({2} jobs)", "{1} (1 job)", "{1} ({2} jobs)"),
     "{1} jobs wanted {2} place(s); most at once: {3}",
     *("{1}: measured {2}", "{1}: measured {2} in stage {3}"),
-    *("by vendors {1}", "by records {1}", "by temporal {1}"),
+    *("by vendors {1}", "by records {1}", "by Temporal {1}"),
     "{1}, else {2}",
     *("image generation", "video generation", "{1}, given up", "{1}, repeated"),
 }
