@@ -4,7 +4,7 @@ import contextlib
 import ipaddress
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
@@ -370,6 +370,9 @@ def read(root: Path, environ: Mapping[str, str]) -> Settings:
         """Return our settings that have a value; an empty one counts as missing."""
         return {k: v for k, v in values.items() if v and (k in documented or CLIENT.fullmatch(k))}
 
+    def unknown(names: Set[str]) -> tuple[str, ...]:
+        return tuple(sorted(names - known(dict.fromkeys(names, "x")).keys()))
+
     in_file, overrides = known(lines), {**past.overrides, **known(environ)}
     values = in_file | overrides
     if "COMFYUI_WORKFLOW" in values:
@@ -389,17 +392,16 @@ def read(root: Path, environ: Mapping[str, str]) -> Settings:
         "reports_dir": root / (FOLDERS | values)["REPORTS_DIR"],
     }
     named = set(environ.get("MAKE_NAMES", "").split())
-    misnamed = sorted(named - OPTIONS - known(dict.fromkeys(named, "x")).keys())
     context = {
         "root": root,
         "running": past.mode,
         "values": values,
         "origins": origins,
         "overrides": overrides,
-        "unknown": tuple(set(lines) - known(dict.fromkeys(lines, "x")).keys()),
+        "unknown": unknown(lines.keys()),
         "misnamed": tuple(
             f"{shown(name)} (make's command line) is not a setting, and no command's option"
-            for name in misnamed
+            for name in unknown(named - OPTIONS)
         ),
         "ports": ports,
     }
