@@ -45,6 +45,8 @@ def running_or_prepared(settings: Settings) -> Stack:
 
 def to_start(settings: Settings) -> Stack:
     """Return the stack with its base image; if there can be none, `auto` uses processes."""
+    if settings.running and settings.mode not in (Mode.AUTO, settings.running):
+        raise StackError(f"the stack runs with MODE={settings.running}; `make down` first")
     stack = chosen(settings)
     if isinstance(stack, Local):
         return stack

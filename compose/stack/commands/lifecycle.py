@@ -26,8 +26,6 @@ def up(settings: Settings, *, force: bool = False) -> None:
     Nothing is touched if a service refuses a setting, or a check fails. `force` goes on although
     open jobs or semaphores don't replay with the present code, or would go on with other vendors.
     """
-    if settings.running and settings.mode not in (Mode.AUTO, settings.running):
-        raise StackError(f"the stack runs with MODE={settings.running}; `make down` first")
     raise_wrong(service_mistakes(settings))
     # Valid settings that may be a mistake.
     for name in settings.unknown:
@@ -68,19 +66,6 @@ def switch_mocks(settings: Settings, word: str, environ: Mapping[str, str]) -> N
             f"the stack is not running; make up MOCKS={word} starts it that way", UNREACHABLE
         )
     up(wanted, force=environ.get("FORCE") == "1")
-
-
-def matches_settings(settings: Settings) -> bool:
-    """True if the stack runs, is ready, and this command changes nothing."""
-    if not settings.running or Saved.read(settings.run_dir).overrides != settings.overrides:
-        return False
-    return modes.all_ready(settings, modes.chosen(settings).units())
-
-
-def renewed(settings: Settings) -> Settings:
-    """Apply the settings to what runs, even if all of it is ready with its present ones."""
-    up(settings)
-    return settings.model_copy(update={"running": Saved.read(settings.run_dir).mode})
 
 
 def down(settings: Settings) -> None:

@@ -71,8 +71,8 @@ def _replayed(
     words: list[str],
     known: Mapping[str, str],
 ) -> int:
-    """Run the load test, then replay its histories with the worker's code, which the load test
-    lacks.
+    """Bring the stack up with the present code and settings, run the load test, then replay its
+    histories with the worker's code, which the load test lacks.
 
     Its options are those of `known` with their values, and the switches that are 1. Its report
     prints the make line that repeats it. Nothing is started or changed if an option is wrong.
@@ -82,13 +82,11 @@ def _replayed(
     passed = [word for name in given for word in (known[name], environ[name])]
     arguments = [*words, *passed, *(f"--{name}" for name in asked)]
     handed = _handed(settings, environ)
-    if not lifecycle.matches_settings(settings):
-        stack = modes.prepared(settings)
-        if status := stack.loadtest([*arguments, "--check"], handed):
-            return status
-        # The mode is not chosen again.
-        settings = lifecycle.renewed(settings.model_copy(update={"mode": stack.mode}))
-    stack = modes.chosen(settings)
+    stack = modes.prepared(settings)
+    if status := stack.loadtest([*arguments, "--check"], handed):
+        return status
+    # The mode is not chosen again.
+    lifecycle.up(settings.model_copy(update={"mode": stack.mode}))
     pipeline = environ.get("PIPELINE", "")
     workflows = [each.workflow for each in settings.further if each.name == pipeline]
     replay = [stack.python, "-m", "services.worker.replay", *workflows]

@@ -12,6 +12,7 @@ from typing import Any
 from compose.stack import checks, modes
 from compose.stack.asking import Unanswered, api
 from compose.stack.commands import lifecycle
+from compose.stack.given import Saved
 from compose.stack.output import UNREACHABLE, VERDICT, StackError, agreed, complain, paint, say
 from compose.stack.services import API
 from compose.stack.settings import Settings
@@ -31,7 +32,8 @@ def run(settings: Settings, environ: Mapping[str, str]) -> int:
         raise StackError("make try may cost money and asks first; without a terminal use YES=1")
     order = {name.lower(): environ.get(name) or usual for name, usual in ORDER.items()}
     # Announce what the running workers were started with, also if `.env` has changed since.
-    settings = lifecycle.renewed(settings)
+    lifecycle.up(settings)
+    settings = settings.model_copy(update={"running": Saved.read(settings.run_dir).mode})
     found, offers = checks.examine(modes.chosen(settings), receiver=True)
     findings = [each for each in found if settings.vendor_checks == "on" or not each.needed]
     checks.refuse(findings, "nothing was submitted")

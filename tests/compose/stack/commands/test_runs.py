@@ -10,7 +10,7 @@ import pytest
 from compose.stack import modes
 from compose.stack.commands import lifecycle, runs
 from compose.stack.output import USAGE, StackError
-from compose.stack.settings import Settings, load
+from compose.stack.settings import Mode, Settings, load
 from loadtest.judge.judge import judge
 from loadtest.report.write import write_report
 from loadtest.run.plan import planned
@@ -45,13 +45,7 @@ class Recorder(Fake):
 def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     found = Recorder()
 
-    def renewed(settings: Settings) -> Settings:
-        found.did.append("up")
-        return settings
-
-    monkeypatch.setattr(lifecycle, "matches_settings", lambda _: True)
-    monkeypatch.setattr(lifecycle, "renewed", renewed)
-    monkeypatch.setattr(modes, "chosen", lambda _: found)
+    monkeypatch.setattr(lifecycle, "up", lambda _: found.did.append("up"))
     monkeypatch.setattr(modes, "prepared", lambda _: found)
     return found
 
@@ -74,19 +68,21 @@ def test_jobs_run_with_options(settings: Load, recorder: Recorder) -> None:
     line = "make test-20 SEED=7 THRESHOLDS='p95<60s lost==0' PRESET=slow-vendor"
     line += """ RULE='{"do": "x"}' RATE=2/s"""
     assert recorder.env == {"NO_COLOR": "1", "GIT_COMMIT": "abc", "MAKE_LINE": line}
-    # What runs as it is asked to is left as it is.
-    assert recorder.did == ["ran"]
+    # A running stack, too, gets the code and the settings of now.
+    assert recorder.did == ["checked", "up", "ran"]
 
 
-def test_wrong_options_start_and_change_nothing(
-    settings: Load, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lifecycle, "matches_settings", lambda _: False)
-    assert runs.ladder(settings(), {"SEED": "7"}) == 1
+def test_wrong_options_start_and_change_nothing(settings: Load, recorder: Recorder) -> None:
     recorder.wrong = USAGE
     assert runs.ladder(settings(), {"SEED": "x"}) == USAGE
-    assert recorder.did == ["checked", "up", "ran", "checked"]
+    assert recorder.did == ["checked"]
     assert recorder.arguments[-3:] == ["--seed", "x", "--check"]
+
+
+def test_other_mode_than_the_running_one_is_refused(settings: Load) -> None:
+    running = settings(MODE="docker").model_copy(update={"running": Mode.LOCAL})
+    with pytest.raises(StackError, match=r"the stack runs with MODE=local; `make down` first"):
+        runs.jobs(running, "1", {})
 
 
 def test_ladder_refuses_a_rate(settings: Load, recorder: Recorder) -> None:

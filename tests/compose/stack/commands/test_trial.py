@@ -206,7 +206,6 @@ def test_running_stack_is_first_brought_up_to_date(
         brought_up.append(settings)
 
     monkeypatch.setattr(lifecycle, "up", up)
-    monkeypatch.setattr(lifecycle, "matches_settings", lambda _: True)
     running = real.model_copy(update={"running": Mode.LOCAL})
     assert trial.run(running, YES) == 0
     assert brought_up == [running]
