@@ -39,13 +39,13 @@ class Stack:
 
     settings: dict[str, str]
 
-    def make(self, *words: str) -> str:
-        """Return the output of a target; exit if it fails."""
+    def make(self, *words: str, good: bool = True) -> str:
+        """Return the output of a target; exit if it fails and should be `good`."""
         drop = ("MAKEFLAGS", "MAKELEVEL", "TEMPORAL_ADDRESS")
         env = {k: v for k, v in os.environ.items() if k not in drop} | self.settings
         command = ["make", "--no-print-directory", *words]
         done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
-        if done.returncode:
+        if good and done.returncode:
             raise SystemExit(f"make {' '.join(words)}: {done.stdout}{done.stderr}")
         return done.stdout
 
@@ -71,7 +71,7 @@ class Stack:
 
         In a container the process dies and not the container, which the engine would not restart.
         """
-        rows = [line.split(maxsplit=4) for line in self.make("ps").splitlines()]
+        rows = [line.split(maxsplit=4) for line in self.make("ps", good=False).splitlines()]
         for _, name, _, _, detail in [row for row in rows if row[0] == service]:
             if pid := re.search(r"pid (\d+)", detail):
                 os.kill(int(pid[1]), signal.SIGKILL)

@@ -134,11 +134,16 @@ def test_start_without_disk_space_is_one_line(tmp_path: Path, small_disk: NewDis
     assert [*(disk.folder / "run" / "code").iterdir()] == []
 
 
-@pytest.mark.parametrize("target", ["ps", "urls"])
-def test_status_commands_without_a_stack(tmp_path: Path, target: str) -> None:
+@pytest.mark.parametrize(
+    ("target", "status", "said"),
+    [("ps", 2, "the stack is not running"), ("urls", 0, "http://127.0.0.1:8999")],
+)
+def test_status_commands_without_a_stack(
+    tmp_path: Path, target: str, status: int, said: str
+) -> None:
     done = make(target, data=tmp_path, TEMPORAL_UI_PORT="8999")
-    assert done.returncode == 0
-    assert ("not running" if target == "ps" else "http://127.0.0.1:8999") in done.stdout
+    assert done.returncode == status
+    assert said in done.stdout
 
 
 @pytest.mark.parametrize(

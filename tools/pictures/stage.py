@@ -57,7 +57,7 @@ def videos_of(stack: Stack, job_id: str) -> int:
 
 def kill(stack: Stack, name: str) -> str:
     """Kill the process of this service; its name."""
-    found = re.search(rf"{name} .* pid (\d+)", stack.make("ps"))
+    found = re.search(rf"{name} .* pid (\d+)", stack.make("ps", good=None))
     assert found, f"{name} is there no more"
     os.kill(int(found[1]), signal.SIGKILL)
     return name

@@ -10,20 +10,21 @@ from compose.stack import modes
 from compose.stack.environment import public, vendors
 from compose.stack.given import options
 from compose.stack.local import Local
-from compose.stack.output import paint, say, table
+from compose.stack.output import UNREACHABLE, paint, say, table
 from compose.stack.services import API, CALLBACK, IMAGE, TEMPORAL, VIDEO
 from compose.stack.settings import Settings
 from shared.http.mistakes import DIGITS
 
 
-def ps(settings: Settings) -> None:
-    """Print a row per container or process, and one for each that is missing."""
+def ps(settings: Settings) -> int:
+    """Print a row per container or process, and one for each that is missing; return
+    UNREACHABLE unless all is ready."""
     found = modes.chosen(settings).units() if settings.running else []
     services = {each.name: each for each in settings.every}
     units = sorted(found, key=lambda unit: ([*services].index(unit.service), unit.name))
     if not units:
         say("the stack is not running; make up starts it")
-        return
+        return UNREACHABLE
     say(f"MODE={settings.running}")
     rows = [("SERVICE", "NAME", "STATE", "PORT", "DETAIL")]
     for unit in units:
@@ -35,6 +36,7 @@ def ps(settings: Settings) -> None:
     say(table(rows))
     ready = modes.all_ready(settings, units)
     say(paint("all ready", "good") if ready else paint("not all ready", "bad"))
+    return 0 if ready else UNREACHABLE
 
 
 def _names(value: str, info: ValidationInfo) -> list[str]:

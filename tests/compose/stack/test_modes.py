@@ -68,11 +68,16 @@ def test_service_that_is_not_ready_is_named_with_the_reason(
     assert caught.value.status == UNREACHABLE
 
 
-def test_extra_worker_is_not_expected(settings: Load) -> None:
-    units = [unit(name) for name in NAMES]
-    assert modes.all_ready(settings(), units)
-    assert not modes.all_ready(settings(), [*units, unit("worker")])
-    assert not modes.all_ready(settings(WORKERS="2"), units)
+@pytest.mark.parametrize(
+    ("workers", "running", "ready"), [("1", 1, True), ("1", 2, False), ("2", 1, False)]
+)
+def test_state_is_good_with_the_expected_workers(
+    settings: Load, monkeypatch: pytest.MonkeyPatch, workers: str, running: int, ready: bool
+) -> None:
+    units = [unit(name) for name in NAMES] + [unit("worker")] * (running - 1)
+    monkeypatch.setattr(modes, "chosen", lambda _: Listed(units))
+    asked = settings(WORKERS=workers).model_copy(update={"running": "local"})
+    assert status.ps(asked) == (0 if ready else UNREACHABLE)
 
 
 def test_reason_why_an_address_is_not_ready(listener: Listener) -> None:
