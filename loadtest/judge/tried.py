@@ -290,9 +290,11 @@ def _paid_once(judgement: Judgement) -> Assessed:
         return NOT_TRIED, "the vendors' own books are absent"
     jobs = judgement.books.jobs
     made = sum(len(job.generations) for job in jobs)
-    submits = sum(fault.where == "submit" for job in jobs for fault in job.faults)
+    faults = (fault for job in jobs for fault in job.faults)
+    # Of a refused one it is certain that nothing was accepted.
+    submits = sum(fault.where == "submit" and fault.do != "refuse" for fault in faults)
     again = sum(max(0, a.attempt - 1) for job in jobs for a in job.activities)
-    occasions = f"{submits} submit(s) disturbed, {again} call(s) repeated"
+    occasions = f"{submits} submit(s) in doubt, {again} call(s) repeated"
     text = f"{made} generations, each charged once at the most; {occasions}"
     # A call that is repeated has a reason that others know of.
     return (SHOWN if submits or (again and kills(judgement)) else NOT_TRIED), text

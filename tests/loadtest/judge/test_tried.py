@@ -207,10 +207,11 @@ def test_one_lost_callback_shows_a_claim_in_part(honest: Synthetic) -> None:
     assert states(honest)[CALLBACK] == PARTLY
 
 
-def test_disturbed_submit_could_have_been_paid_twice(honest: Synthetic) -> None:
-    hit(honest, "submit", "lose-reply", "r1")
+@pytest.mark.parametrize(("do", "state"), [("lose-reply", SHOWN), ("refuse", NOT_TRIED)])
+def test_submit_in_doubt_could_have_been_paid_twice(honest: Synthetic, do: str, state: str) -> None:
+    hit(honest, "submit", do, "r1")
 
-    assert states(honest)[PAID] == SHOWN
+    assert states(honest)[PAID] == state
 
 
 def test_redirected_result_is_no_damaged_one(tmp_path: Path) -> None:
