@@ -41,6 +41,7 @@ DAMAGE = ("reset", "truncate", "empty", "corrupt")
 REAL = 5.0
 """Seconds that the median generation of a real vendor takes at least."""
 API = "api"
+SILENT = "services that do not answer"
 UNSENT = "without mocks it is not known what was sent"
 
 
@@ -183,9 +184,11 @@ def _harm_to_services(judgement: Judgement) -> Iterator[Seen]:
     yield "kills and restarts", bool(by_two and said), text, (RUNNER, TEMPORAL)
     answered = {name: len(samples) for name, samples in books.processes.items()}
     rounds = max(answered.values(), default=0)
-    missed = [f"{name} {n} of {rounds} times" for name, n in answered.items() if n < rounds]
+    missed = [
+        f"{name} answered {n} of {rounds} times" for name, n in answered.items() if n < rounds
+    ]
     text = ", ".join(missed) or f"all answered {rounds} times"
-    yield "services that do not answer", bool(missed), text, (RUNNER,)
+    yield SILENT, bool(missed), text, (RUNNER,)
     cuts = sum(max(0, stage.feeds - 1) for stage in books.stages)
     again = sum(max(0, each.tries - 1) for job in books.jobs for each in job.submissions)
     text = f"the live feed was cut {cuts} time(s), {again} submission(s) were repeated"

@@ -8,7 +8,7 @@ from loadtest.judge.compare import RUN
 from loadtest.judge.fields import unheld
 from loadtest.judge.judge import Condition, Judgement
 from loadtest.judge.threshold import METRICS, parse
-from loadtest.judge.tried import BROKEN, NOT_TRIED, PARTLY, SHOWN, claims, rules, tried
+from loadtest.judge.tried import BROKEN, NOT_TRIED, PARTLY, SHOWN, SILENT, claims, rules, tried
 from loadtest.report.page import (
     BAD,
     GOOD,
@@ -39,7 +39,7 @@ def verdict(judgement: Judgement) -> Section:
     blocks: list[Block] = [
         Notice(tone, judgement.headline),
         _tiles(judgement),
-        *(Notice(WARN, text) for text in _banners(judgement.run)),
+        *(Notice(WARN, text) for text in _banners(judgement)),
         *(Notice(BAD, reason) for reason in judgement.broken),
         *(Notice(WARN, f"not decided: {text}") for text in judgement.undecided),
         *([] if judgement.passed else failures(judgement, MOST_NAMED, columns=5)),
@@ -121,8 +121,8 @@ def _tiles(judgement: Judgement) -> Tiles:
     )
 
 
-def _banners(run: dict[str, Any]) -> list[str]:
-    found = []
+def _banners(judgement: Judgement) -> list[str]:
+    run, found = judgement.run, []
     mocks = list(run.get("mocks") or ())
     if mocks:
         found.append(
@@ -142,6 +142,9 @@ def _banners(run: dict[str, Any]) -> list[str]:
         found.append(f"Services ran other code than that of the checkout: {', '.join(other)}.")
     if run.get("why") != "done":
         found.append(f"This report is partial: {run.get('why')}.")
+    away = next(each for each in tried(judgement) if each.name == SILENT)
+    if away.tried and not judgement.passed:
+        found.append(f"Not all services answered each time: {away.text}.")
     return found
 
 

@@ -226,6 +226,16 @@ def test_services_of_other_code_are_named(honest: Synthetic, digest: str, said: 
     assert said in honest.drawn("report.md")
 
 
+def test_failed_run_names_services_that_did_not_answer_in_its_verdict(honest: Synthetic) -> None:
+    rows = [{"name": "api", "at": at, "cpu": at} for at in range(4)]
+    honest.add(raw.PROCESSES, [*rows, {"name": "worker-1", "at": 0, "cpu": 0}])
+    said = "Not all services answered each time: worker-1 answered 1 of 4 times."
+    assert said not in honest.drawn("report.md")
+
+    honest.replace(raw.RUN, honest.folder.read(raw.RUN) | {"why": "stalled"})
+    assert said in honest.drawn("report.md").partition("## 2.")[0]
+
+
 def test_outside_text_is_escaped_in_the_markdown(tmp_path: Path) -> None:
     words = "![x](https://evil.example/a) <img src=y> | [z](javascript:1)"
     run = Synthetic(tmp_path).write()
