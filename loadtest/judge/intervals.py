@@ -11,6 +11,7 @@ from loadtest.judge.clocks import Offset, Offsets
 from loadtest.times import instant
 
 VENDORS, RECORDS, TEMPORAL = "vendors", "records", "temporal"
+IN_WORDS = {VENDORS: "vendors", RECORDS: "records", TEMPORAL: "Temporal"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,16 @@ from loadtest.judge.fates import (
     fault_book,
     retry_book,
 )
-from loadtest.judge.intervals import TEMPORAL, VENDORS, Interval, Sweep, by_book, sweep, within
+from loadtest.judge.intervals import (
+    IN_WORDS,
+    TEMPORAL,
+    VENDORS,
+    Interval,
+    Sweep,
+    by_book,
+    sweep,
+    within,
+)
 from loadtest.judge.pace import Spread, Timing, breakdown, schedule, spread, timing
 from loadtest.judge.threshold import DEFAULTS, Threshold, parse
 from loadtest.times import duration, timestamp
@@ -249,7 +258,9 @@ def judge_books(books: Books) -> Judgement:
 
 def findings(books: Books, known: Clocks) -> Iterator[Finding]:
     """Return every finding of all books."""
-    for book in (whole, slot, chances, processes, sequence, waits):
+    # Nothing else than the histories says who should have held the slot.
+    held = () if "Temporal" in books.unread else (slot,)
+    for book in (whole, *held, chances, processes, sequence, waits):
         yield from book.of_run(books, known)
     yield from (Finding(rule, job_id, 0, text) for rule, job_id, text in books.strays)
     for stage in books.stages:
@@ -290,7 +301,7 @@ def _of_stage(stage: StageResult) -> Iterator[Finding]:
         for pair in swept.pairs:
             text = (
                 f"ran beside {pair.first} for {duration(pair.end - pair.begin)} from "
-                f"{timestamp(pair.begin)} by the {book}' clock, the limit being {stage.limit}"
+                f"{timestamp(pair.begin)} by {IN_WORDS[book]}, the limit being {stage.limit}"
             )
             yield Finding(OVERLAP, pair.second, stage.number, text)
     for rule, named in (

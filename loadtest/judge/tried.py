@@ -29,8 +29,7 @@ from loadtest.judge.conserved import (
     STILL_OPEN,
 )
 from loadtest.judge.fates import AGAIN, GONE, MADE_GOOD
-from loadtest.judge.intervals import TEMPORAL as BY_TEMPORAL
-from loadtest.judge.intervals import VENDORS, Interval, sweep
+from loadtest.judge.intervals import IN_WORDS, VENDORS, Interval, sweep
 from loadtest.judge.judge import Judgement
 from loadtest.judge.processes import TIMEOUT, at_work, left, written
 
@@ -268,8 +267,7 @@ def _at_once(judgement: Judgement) -> Assessed:
     if not judgement.books.mocked:
         # One vendor's book shows what ran at once at this one.
         shown.pop(VENDORS, None)
-    names = {BY_TEMPORAL: TEMPORAL.name}
-    counts = [f"by {names.get(book, book)} {each.most}" for book, each in shown.items()]
+    counts = [f"by {IN_WORDS[book]} {each.most}" for book, each in shown.items()]
     text = f"{most[stage.number]} jobs wanted {stage.limit} place(s)"
     state = SHOWN if counts else NOT_TRIED
     return state, f"{text}; most at once: {', '.join(counts) or 'unknown'}"

@@ -285,6 +285,16 @@ def test_bent_field_is_named(
     assert any(reason.startswith(condition) for reason in judgement.reasons)
 
 
+def test_unread_histories_convict_no_holder(honest: Synthetic) -> None:
+    for path in honest.folder.histories.iterdir():
+        path.unlink()
+    honest.told(raw.RUN, unread=["Temporal: no answer"])
+    rules = {found.rule for found in judge(honest.folder).findings}
+
+    assert "run.unread" in rules
+    assert [rule for rule in rules if rule.startswith("slots.")] == []
+
+
 def test_job_that_continued_during_the_collection_is_no_orphan(honest: Synthetic) -> None:
     honest.change(raw.JOBS, -1, "job", **GOES_ON)
     honest.edit(VIDEO, lambda rows: rows.pop())
