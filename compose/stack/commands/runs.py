@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import sys
 from collections.abc import Mapping
 from typing import Literal
 
@@ -10,7 +11,7 @@ from pydantic import BaseModel
 from compose.stack import modes
 from compose.stack.commands import lifecycle
 from compose.stack.given import options
-from compose.stack.output import StackError, shown
+from compose.stack.output import StackError, colour_wanted, shown
 from compose.stack.settings import Settings
 from compose.stack.subprocesses import capture
 
@@ -105,4 +106,6 @@ def _handed(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
         ["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=settings.root
     )
     commit = {"GIT_COMMIT": described.out.strip()} if described.good else {}
-    return commit | {name: environ[name] for name in names if name in environ}
+    # The SDK colours its warnings in a file, too.
+    plain = {} if colour_wanted(sys.stderr) else {"NO_COLOR": "1"}
+    return commit | plain | {name: environ[name] for name in names if name in environ}

@@ -95,6 +95,7 @@ def test_report_is_drawn_again_by_its_name(settings: Load, recorder: Recorder) -
     for environ, name in (({}, "latest"), ({"RUN": "20261125-a9a4"}, "20261125-a9a4")):
         runs.report(settings(), environ)
         assert recorder.arguments == ["report", f"there/{name}"]
+        assert recorder.env["NO_COLOR"] == "1", "the output of a test is no terminal"
 
 
 @pytest.mark.parametrize("name", ["../x", "/y"])
