@@ -182,6 +182,14 @@ def test_prompts_and_names_are_not_translated(tmp_path: Path) -> None:
     assert sum(cell.own and cell.text == "failed" for cell in cells) == 2
 
 
+def test_heads_of_a_failed_report_are_translated(tmp_path: Path) -> None:
+    found = sections(judge(unpack("pack-used-up", tmp_path)))
+    tables = [block for each in found for block in each.blocks if isinstance(block, Table)]
+    heads = {head.removeprefix("#") for table in tables for head in table.heads}
+
+    assert {head for head in heads if translated(head) == head and head.isalpha()} == {"n"}
+
+
 def test_errors_of_vendors_and_services_are_not_translated(tmp_path: Path) -> None:
     translated = jobs.worst(judge(unpack("stuck-at-99", tmp_path)))
     tables = {block.caption: block for block in translated.blocks if isinstance(block, Table)}
