@@ -12,7 +12,7 @@ from loadtest.times import timestamp
 ROOM = 4
 """Steps of a task for a known worker: its event, its dispatch, the end of its time, their batch. A
 server that takes fewer shows it in most histories."""
-SLACK = 0.1
+SLACK = 0.5
 """Seconds that a server with too many jobs takes from an event's instant to its step."""
 RULE = "history.numbers"
 """The rule, and the name of the job's own field."""
