@@ -1,19 +1,46 @@
-"""Hold the receiver's receipts against the vendors' deliveries and the histories' signals."""
+"""Hold the vendors' deliveries against their fault traces, the receiver's receipts against the
+deliveries, and the histories' signals against the receipts."""
 
 from collections import Counter
 from collections.abc import Iterator
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
 from loadtest.books import raw
 from loadtest.books.executions import task_of
-from loadtest.books.facts import Callback, Generation
-from loadtest.judge.clocks import RECEIVER, SERVER
+from loadtest.books.facts import Callback, Generation, whole
+from loadtest.books.model import CALLBACK
+from loadtest.judge.clocks import OWN, RECEIVER, SERVER
 from loadtest.judge.compare import Between, Finding, Number, OneOf
-from loadtest.judge.ledgers import ENDS, HARMLESS, REFUSED, is_adopted, is_plain, notes_of, told_of
+from loadtest.judge.ledgers import ENDS
 from loadtest.judge.reference import Model
 from loadtest.times import instant
 
+HARMLESS = {"", "delayed", "repeated", "replayed", "held back", "after the poll"}
+NOTES = {
+    "other-job": "other-job",
+    "unknown-job": "unknown-job",
+    "contradict": "contradict",
+    "oversize": "oversize",
+    "token": "{how} token",
+    "wrong-type": "wrong type",
+    "delay": "delayed",
+    "after-poll": "after the poll",
+    "truncate": "truncated",
+    "garbage": "garbage",
+}
+"""The mock's note for each fault of a callback."""
+SPOILT_BYTES = ("truncate", "garbage")
+"""Faults of the written bytes, whose notes come last."""
+LATER = {"delay", "after-poll", "hold"}
+REFUSED = ("wrong token", "missing token", "stale token", "truncated", "garbage", "wrong type")
+"""What a mock notes of a delivery that must be refused."""
+PATIENCE = 9.9
+"""Seconds for which a mock waits for an answer, before it reports the next change."""
+SLOW = ("ConnectTimeout", "ReadTimeout", "TimeoutError", "WriteTimeout")
+"""The mock's notes for such a delivery."""
+AWAY = (502, 503, 504)
+"""Statuses while Temporal, or the receiver behind a proxy, is away."""
 TAKEN = ("applied", "duplicate", "late", "early", "out_of_order")
 FIRST = ("applied", "late", "early", "out_of_order")
 """Fates of a change that was received for the first time; a repeat of it is a duplicate."""
@@ -29,11 +56,109 @@ BUSY = 2.0
 
 def of_job(model: Model) -> Iterator[Finding]:
     """Find every callback whose delivery, receipt and signal contradict one another."""
+    for made in model.job.generations:
+        for number, sent in enumerate(made.callbacks):
+            wanted = _delivery(model, made, sent, before=made.callbacks[:number])
+            row, place = made.row["callbacks"][number], f"callbacks[{number}]."
+            yield from model.differ(raw.ledger(made.step), row, wanted, place)
     if model.job.ended and "receipts" not in model.books.unread:
         if model.books.callbacks_known:
             yield from _deliveries(model)
         yield from _signals(model)
         yield from _fates(model)
+
+
+def _delivery(
+    model: Model, made: Generation, sent: Callback, *, before: tuple[Callback, ...]
+) -> dict[str, Any]:
+    """Expect a delivery after the change that it reports and after the wait of the one before, an
+    answer if the receiver was always there, and notes that come from faults."""
+    cause, told = cause_of(made, sent), told_of(model, made, str(sent.status))
+    bent = told is None or model.job.has_fault("callback", external_id=made.external_id)
+    last = "succeed" if made.good else "failed"
+    expected: dict[str, Any] = {
+        "status": OneOf(("submitted", "processing", last)),
+        "sent_at": Between(None if cause is None else cause - OWN, None, missing=told is None),
+    }
+    if told is not None:
+        expected["note"] = OneOf(told.notes)
+        if told.lost:
+            expected["sent_at"] = None
+    waits = [(each.sent or 0.0) + PATIENCE for each in before if each.error in SLOW]
+    if not bent and cause is not None:
+        expected["sent_at"] = Between(max([cause - OWN, *waits]), None)
+    if sent.reply is None:
+        if not bent and CALLBACK in model.books.steady:
+            ended = float(model.books.run.get("ended_at") or 0.0)
+            waits_on = sent is made.callbacks[-1] and ended < (sent.sent or 0.0) + PATIENCE
+            expected["error"] = None if waits_on else OneOf(SLOW)
+        return expected
+    expected["error"] = None
+    if is_plain(made, sent) and sent.reply < 500 and is_adopted(model, made):
+        expected["reply"] = 200
+    elif sent.reply >= 500:
+        expected["reply"] = OneOf(AWAY)
+    if any(word in sent.note for word in REFUSED):
+        expected["reply"] = Number(400, None)
+    return expected
+
+
+class Told(NamedTuple):
+    """What the faults make of the callback of a change: the notes that it can have, how often it is
+    sent, whether a delivery may be late, and whether it is lost."""
+
+    notes: tuple[str, ...]
+    times: int = 1
+    late: bool = False
+    lost: bool = False
+
+
+def told_of(model: Model, made: Generation, status: str) -> Told | None:
+    """Return what the faults make of a change's callback; None if a mock has forgotten its faults,
+    or if one met a generation that has a twin."""
+    name, job = made.external_id, model.job
+    twins = sum(each.external_id == name for each in job.generations) > 1
+    if model.books.was_killed(made.step) or (twins and job.has_fault("callback", external_id=name)):
+        return None
+    of_change = "callback", name, status
+    met = [each for each in job.faults if (each.where, each.external_id, each.status) == of_change]
+    if lost := [each for each in met if each.do == "lose"]:
+        return Told((f"lost by {lost[0].rule}",), lost=True)
+    written = sorted(met, key=lambda each: each.do in SPOILT_BYTES)
+    marks = [NOTES[f.do].format_map({"how": "wrong"} | f.given) for f in written if f.do in NOTES]
+    if status not in ENDS and any(each.do == "hold" for each in met):
+        marks.append("held back")
+    again = [each.given for each in met if each.do == "repeat"]
+    return Told(
+        (", ".join(marks), *["repeated"][: len(again)]),
+        1 + sum(whole(given.get("times", 2)) - 1 for given in again),
+        any(each.do in LATER or "gap" in each.given for each in met),
+    )
+
+
+def cause_of(made: Generation, sent: Callback) -> float | None:
+    """Return the instant of the change that a delivery reports."""
+    if sent.status in ENDS:
+        return made.finished
+    return made.started if sent.status == "processing" else made.accepted
+
+
+def is_plain(made: Generation, sent: Callback) -> bool:
+    """True if a delivery is correct, even if it is late, repeated or held back."""
+    return notes_of(made, sent) <= HARMLESS
+
+
+def notes_of(made: Generation, sent: Callback) -> set[str]:
+    """Return what a mock notes of a delivery. A repeat has the content of its first delivery, and
+    is noted as a repeat only."""
+    notes = (each.note for each in made.callbacks if each.delivery_id == sent.delivery_id)
+    return {part.strip() for note in notes for part in note.split(",")}
+
+
+def is_adopted(model: Model, made: Generation) -> bool:
+    """True if the job has adopted this task; of twins it adopts one."""
+    task = model.job.record.tasks.get(str(made.external_id)) if model.job.record else None
+    return task in (None, made.vendor_id)
 
 
 def _deliveries(model: Model) -> Iterator[Finding]:

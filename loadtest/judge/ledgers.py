@@ -3,12 +3,12 @@ each charge."""
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from loadtest.books import raw
 from loadtest.books.executions import Order, task_of
-from loadtest.books.facts import Callback, Generation, mapping, owner, whole
-from loadtest.books.model import CALLBACK, STEPS, Step
+from loadtest.books.facts import Generation, mapping, owner
+from loadtest.books.model import STEPS, Step
 from loadtest.judge.clocks import OWN, SERVER
 from loadtest.judge.compare import Begins, Between, Finding, Number, OneOf, exactly
 from loadtest.judge.reference import Model
@@ -20,31 +20,6 @@ ENDS = ("succeed", "failed")
 FREE, FILM = "0", "2"
 """Units of a generation that is not charged, and of a film of five seconds, which is what the small
 contract orders; its wire does not tell the price."""
-HARMLESS = {"", "delayed", "repeated", "replayed", "held back", "after the poll"}
-NOTES = {
-    "other-job": "other-job",
-    "unknown-job": "unknown-job",
-    "contradict": "contradict",
-    "oversize": "oversize",
-    "token": "{how} token",
-    "wrong-type": "wrong type",
-    "delay": "delayed",
-    "after-poll": "after the poll",
-    "truncate": "truncated",
-    "garbage": "garbage",
-}
-"""The mock's note for each fault of a callback."""
-SPOILT_BYTES = ("truncate", "garbage")
-"""Faults of the written bytes, whose notes come last."""
-LATER = {"delay", "after-poll", "hold"}
-REFUSED = ("wrong token", "missing token", "stale token", "truncated", "garbage", "wrong type")
-"""What a mock notes of a delivery that must be refused."""
-PATIENCE = 9.9
-"""Seconds for which a mock waits for an answer, before it reports the next change."""
-SLOW = ("ConnectTimeout", "ReadTimeout", "TimeoutError", "WriteTimeout")
-"""The mock's notes for such a delivery."""
-AWAY = (502, 503, 504)
-"""Statuses while Temporal, or the receiver behind a proxy, is away."""
 OUT_OF_TIME = ("attempt_timed_out", "given_up", "generation_lost", "record_stands", "timeout")
 """Error codes of an attempt that ended before its vendor's own end."""
 AT_ONCE = 0.25
@@ -128,11 +103,7 @@ def _generation(model: Model, made: Generation) -> Iterator[Finding]:
             expected["sha256"] = stored.sha256
     expected |= _source(model, made)
     yield from _reason(model, made)
-    file = raw.ledger(made.step)
-    yield from model.differ(file, row, expected)
-    for number, sent in enumerate(made.callbacks):
-        wanted = _delivery(model, made, sent, before=made.callbacks[:number])
-        yield from model.differ(file, row["callbacks"][number], wanted, f"callbacks[{number}].")
+    yield from model.differ(raw.ledger(made.step), row, expected)
 
 
 def _submitted(model: Model, made: Generation, order: Order) -> float:
@@ -257,99 +228,6 @@ def _may_repeat(model: Model, made: Generation) -> bool:
     """
     stages = [each.name for each in model.books.pipeline if each.vendor == made.step]
     return made.wanted in stages[1:]
-
-
-def _delivery(
-    model: Model, made: Generation, sent: Callback, *, before: tuple[Callback, ...]
-) -> dict[str, Any]:
-    """Expect a delivery after the change that it reports and after the wait of the one before, an
-    answer if the receiver was always there, and notes that come from faults."""
-    cause, told = cause_of(made, sent), told_of(model, made, str(sent.status))
-    bent = told is None or model.job.has_fault("callback", external_id=made.external_id)
-    last = "succeed" if made.good else "failed"
-    expected: dict[str, Any] = {
-        "status": OneOf(("submitted", "processing", last)),
-        "sent_at": Between(None if cause is None else cause - OWN, None, missing=told is None),
-    }
-    if told is not None:
-        expected["note"] = OneOf(told.notes)
-        if told.lost:
-            expected["sent_at"] = None
-    waits = [(each.sent or 0.0) + PATIENCE for each in before if each.error in SLOW]
-    if not bent and cause is not None:
-        expected["sent_at"] = Between(max([cause - OWN, *waits]), None)
-    if sent.reply is None:
-        if not bent and CALLBACK in model.books.steady:
-            ended = float(model.books.run.get("ended_at") or 0.0)
-            waits_on = sent is made.callbacks[-1] and ended < (sent.sent or 0.0) + PATIENCE
-            expected["error"] = None if waits_on else OneOf(SLOW)
-        return expected
-    expected["error"] = None
-    if is_plain(made, sent) and sent.reply < 500 and is_adopted(model, made):
-        expected["reply"] = 200
-    elif sent.reply >= 500:
-        expected["reply"] = OneOf(AWAY)
-    if any(word in sent.note for word in REFUSED):
-        expected["reply"] = Number(400, None)
-    return expected
-
-
-class Told(NamedTuple):
-    """What the faults make of the callback of a change: the notes that it can have, how often it is
-    sent, whether a delivery may be late, and whether it is lost."""
-
-    notes: tuple[str, ...]
-    times: int = 1
-    late: bool = False
-    lost: bool = False
-
-
-def told_of(model: Model, made: Generation, status: str) -> Told | None:
-    """Return what the faults make of a change's callback; None if a mock has forgotten its faults,
-    or if one met a generation that has a twin."""
-    name, job = made.external_id, model.job
-    twins = sum(each.external_id == name for each in job.generations) > 1
-    if model.books.was_killed(made.step) or (twins and job.has_fault("callback", external_id=name)):
-        return None
-    of_change = "callback", name, status
-    met = [each for each in job.faults if (each.where, each.external_id, each.status) == of_change]
-    if lost := [each for each in met if each.do == "lose"]:
-        return Told((f"lost by {lost[0].rule}",), lost=True)
-    written = sorted(met, key=lambda each: each.do in SPOILT_BYTES)
-    marks = [NOTES[f.do].format_map({"how": "wrong"} | f.given) for f in written if f.do in NOTES]
-    if status not in ENDS and any(each.do == "hold" for each in met):
-        marks.append("held back")
-    again = [each.given for each in met if each.do == "repeat"]
-    return Told(
-        (", ".join(marks), *["repeated"][: len(again)]),
-        1 + sum(whole(given.get("times", 2)) - 1 for given in again),
-        any(each.do in LATER or "gap" in each.given for each in met),
-    )
-
-
-def cause_of(made: Generation, sent: Callback) -> float | None:
-    """Return the instant of the change that a delivery reports."""
-    if sent.status in ENDS:
-        return made.finished
-    return made.started if sent.status == "processing" else made.accepted
-
-
-def is_plain(made: Generation, sent: Callback) -> bool:
-    """True if a delivery is correct, even if it is late, repeated or held back."""
-    return notes_of(made, sent) <= HARMLESS
-
-
-def notes_of(made: Generation, sent: Callback) -> set[str]:
-    """Return what a mock notes of a delivery. A repeat has the content of its first delivery, and
-    is noted as a repeat only."""
-    notes = (each.note for each in made.callbacks if each.delivery_id == sent.delivery_id)
-    return {part.strip() for note in notes for part in note.split(",")}
-
-
-def is_adopted(model: Model, made: Generation) -> bool:
-    """True if the job has adopted this task; of twins it adopts one."""
-    task = model.job.record.tasks.get(str(made.external_id)) if model.job.record else None
-    return task in (None, made.vendor_id)
 
 
 def _attempts(model: Model) -> Iterator[Finding]:

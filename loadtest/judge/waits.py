@@ -16,9 +16,9 @@ from loadtest.books import raw
 from loadtest.books.executions import GRANTED, PROGRESS, Execution
 from loadtest.books.facts import Generation, mapping
 from loadtest.books.model import PROCESSES, Books, JobFacts, StageBook, Step
+from loadtest.judge.callbacks import cause_of
 from loadtest.judge.clocks import SERVER, Clocks
 from loadtest.judge.compare import Finding, Subject
-from loadtest.judge.ledgers import cause_of
 from loadtest.judge.reference import BEGINS
 from loadtest.judge.shown import FEW
 from loadtest.times import duration, instant, timestamp

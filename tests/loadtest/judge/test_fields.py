@@ -9,9 +9,9 @@ import pytest
 
 from loadtest.books import raw
 from loadtest.books.raw import Damaged, RunFolder
+from loadtest.judge.callbacks import LATER, NOTES
 from loadtest.judge.fields import FIELDS, UNVERIFIED, held, line
 from loadtest.judge.judge import judge
-from loadtest.judge.ledgers import LATER, NOTES
 from loadtest.times import instant
 from services.mock_core.faults.kinds import KINDS as KINDS_OF_FAULTS
 from tests.loadtest.forging.kit import Forger, convictions
