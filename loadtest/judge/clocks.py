@@ -11,12 +11,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
+from statistics import median
 
 from loadtest.books.facts import Reading
 from loadtest.books.model import Books
 from loadtest.times import duration, timestamp
 
 SERVER, RUNNER, RECEIVER = "server", "runner", "receiver"
+RATE = 0.01
+"""By how much the rate of a clock may be off a steady one's: what slews the one slews the other."""
 JUMP, DRIFT = 0.02, 5e-4
 """Seconds that a clock may drift in a run, and in each second of it, because it may be slewed."""
 FAR = 0.25
@@ -100,6 +103,8 @@ def far(books: Books, found: Clocks) -> Iterator[str]:
         off = max(offset.low, -offset.high)
         if off > FAR:
             yield f"the clock of the {name} is {duration(off)} off the runner's"
+    if abs((rate := _rate(books)) - 1) > RATE:
+        yield f"the runner's clock ran at {rate:.2f} of the rate of its steady one all the time"
     for step in books.mocks:
         for moment in ("begin", "end"):
             known = _known(r for r in books.clocks if (r.service, r.moment) == (step, moment))
@@ -216,11 +221,24 @@ def _gaps(times: Times, others: Times, *, many: int) -> Iterator[tuple[float, fl
             yield before, after
 
 
-def _runner_stepped(books: Books) -> Iterator[str]:
-    """Return when the runner's clock was set: when it departs from a steady one."""
+def _own(books: Books) -> Iterator[tuple[Reading, float, float]]:
+    """Return each reading of the runner's own clock but the first, with the seconds since the one
+    before by this clock and by a steady one."""
     readings = [r for r in books.clocks if r.service == RUNNER and r.theirs is not None]
     for before, after in pairwise(readings):
-        ran = (after.theirs or 0.0) - (before.theirs or 0.0)
-        moved = (after.sent - before.sent) - ran
+        yield after, after.sent - before.sent, (after.theirs or 0.0) - (before.theirs or 0.0)
+
+
+def _rate(books: Books) -> float:
+    """Return the usual rate of the runner's clock by a steady one."""
+    rates = [told / ran for _, told, ran in _own(books) if ran > 0]
+    return median(rates) if rates else 1.0
+
+
+def _runner_stepped(books: Books) -> Iterator[str]:
+    """Return when the runner's clock was set: when it departs from a steady one."""
+    rate = _rate(books)
+    for after, told, ran in _own(books):
+        moved = told - ran * (rate if abs(rate - 1) > RATE else 1.0)
         if abs(moved) > JUMP + DRIFT * max(0.0, ran):
             yield f"the clock stepped by {duration(moved)} at {timestamp(after.sent)}"

@@ -115,6 +115,16 @@ def test_clock_step_makes_the_run_void_and_blames_no_job(honest: Synthetic) -> N
     assert judgement.findings == []
 
 
+def test_clock_that_runs_faster_than_a_steady_one_is_convicted(honest: Synthetic) -> None:
+    for place in range(sum(1 for _ in honest.folder.rows(raw.CLOCKS))):
+        honest.change(raw.CLOCKS, place, theirs=lambda ran: ran if ran > T0 / 2 else ran * 0.9)
+    judgement = judge(honest.folder)
+
+    assert judgement.verdict is Verdict.FAIL
+    assert {each.rule for each in judgement.findings} == {"clocks"}
+    assert "ran at 1.11 of the rate" in judgement.findings[0].text
+
+
 @pytest.mark.parametrize(("apart", "unread"), [(1, True), (4, False)])
 def test_slot_was_not_read_unless_the_api_kept_the_runner_waiting(
     tmp_path: Path, *, apart: int, unread: bool
