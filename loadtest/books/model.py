@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
+from math import inf
 from typing import Any, NamedTuple
 
 from loadtest.books.executions import Activity, Execution, Signal
@@ -207,6 +208,11 @@ class Books:
         """Whether that is all of them, and nothing was struck."""
         return bool(self.processes) and len(self.steady) == len(self.processes) and not self.struck
 
+    @cached_property
+    def longest(self) -> float:
+        """The longest plain hop, which is long on a busy machine."""
+        return max((hop for _, run in self.runs for hop in run.hops), default=inf)
+
     @property
     def workers(self) -> list[str]:
         """The workers that were asked for metrics."""
@@ -332,8 +338,8 @@ class Books:
         return [(job, run) for job, run in self.runs if run.granted is not None]
 
 
-CALLBACK = "callback"
-"""The receiver's process."""
+CALLBACK, RUNNERS = "callback", "loadtest"
+"""The receiver's process, and the runner's own."""
 PROCESSES = {"image": "mock-comfyui", "video": "mock-kling"}
 """The mocks' processes, by stage: their restart costs counts, and what was not noted yet."""
 LOAD_TEST, SERVICES = "the load test", "our services"

@@ -12,7 +12,7 @@ from loadtest.books.facts import Callback, Generation, whole
 from loadtest.books.model import CALLBACK
 from loadtest.judge.clocks import OWN, RECEIVER, SERVER
 from loadtest.judge.compare import Between, Finding, Number, OneOf
-from loadtest.judge.ledgers import ENDS
+from loadtest.judge.ledgers import ENDS, HOPS, SOON
 from loadtest.judge.reference import Model
 from loadtest.times import instant
 
@@ -84,9 +84,12 @@ def _delivery(
         expected["note"] = OneOf(told.notes)
         if told.lost:
             expected["sent_at"] = None
-    waits = [(each.sent or 0.0) + PATIENCE for each in before if each.error in SLOW]
+    waits = [(each.sent or 0.0) + PATIENCE for each in before]
     if not bent and cause is not None:
-        expected["sent_at"] = Between(max([cause - OWN, *waits]), None)
+        since = [at for at, each in zip(waits, before, strict=True) if each.error in SLOW]
+        until = max([cause, *waits]) + SOON + HOPS * model.books.longest
+        low, high = max([cause - OWN, *since]), until if model.books.calm else None
+        expected["sent_at"] = Between(low, high)
     if sent.reply is None:
         if not bent and CALLBACK in model.books.steady:
             ended = float(model.books.run.get("ended_at") or 0.0)

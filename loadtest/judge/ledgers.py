@@ -3,12 +3,13 @@ each charge."""
 
 from collections import Counter
 from collections.abc import Iterator
+from math import inf
 from typing import Any
 
 from loadtest.books import raw
 from loadtest.books.executions import Order, task_of
 from loadtest.books.facts import Generation, mapping, owner
-from loadtest.books.model import STEPS, Step
+from loadtest.books.model import PROCESSES, STEPS, Step
 from loadtest.judge.clocks import OWN, SERVER
 from loadtest.judge.compare import Begins, Between, Finding, Number, OneOf, exactly
 from loadtest.judge.reference import Model
@@ -20,6 +21,11 @@ ENDS = ("succeed", "failed")
 FREE, FILM = "0", "2"
 """Units of a generation that is not charged, and of a film of five seconds, which is what the small
 contract orders; its wire does not tell the price."""
+QUEUED = 0.02
+"""The share of its time that a generation waits at a mock before it begins."""
+SOON, HOPS = 1.0, 4
+"""So many seconds and longest hops later a mock does what it is to do: it can't be frozen then, or
+the time from which they count is late as well."""
 OUT_OF_TIME = ("attempt_timed_out", "given_up", "generation_lost", "record_stands", "timeout")
 """Error codes of an attempt that ended before its vendor's own end."""
 AT_ONCE = 0.25
@@ -59,7 +65,7 @@ def _generation(model: Model, made: Generation) -> Iterator[Finding]:
         "attempt": made.attempt,
         "token": order.token,
         "accepted_at": Between(_submitted(model, made, order), None),
-        "started_at": Between(made.accepted, made.finished, missing=not made.good),
+        "started_at": Between(made.accepted, _begun(model, made), missing=not made.good),
         "finished_at": Between(made.started or made.accepted, None, missing=not made.good),
         "charged": made.good,
         "calls_back": bool(stage and stage.called_back and model.books.called_back),
@@ -104,6 +110,18 @@ def _generation(model: Model, made: Generation) -> Iterator[Finding]:
     expected |= _source(model, made)
     yield from _reason(model, made)
     yield from model.differ(raw.ledger(made.step), row, expected)
+
+
+def _begun(model: Model, made: Generation) -> float | None:
+    """Return the latest time at which a mock can have begun: after a share of the time that the
+    generation takes, if nothing else was before it."""
+    books = model.books
+    others = (each for each in model.job.generations if each.step == made.step and each is not made)
+    alone = books.calm and books.limit == 1 and not (books.foreign or any(others))
+    if made.accepted is None or not (made.good and alone and made.step in PROCESSES):
+        return made.finished
+    late = SOON + HOPS * books.longest + QUEUED * made.seconds
+    return min(made.accepted + late, made.finished or inf)
 
 
 def _submitted(model: Model, made: Generation, order: Order) -> float:

@@ -6,7 +6,7 @@ from itertools import chain, pairwise
 from typing import NamedTuple
 
 from loadtest.books.executions import Execution
-from loadtest.books.model import Books, JobFacts
+from loadtest.books.model import RUNNERS, Books, JobFacts
 from loadtest.judge.clocks import FAR, SERVER, Clocks
 from loadtest.judge.compare import RUN, Begins, Finding, Subject
 from loadtest.judge.intervals import Interval, sweep
@@ -17,6 +17,9 @@ TIMEOUT = "timeout"
 """A history's name for the failure of an activity whose heartbeats stopped."""
 NOTED, WARM = 0.05, 0.2
 """Seconds within which a process's answer is noted; a new process takes no task in them."""
+PAUSE, PATIENCE, ABSENT = 2.0, 2.9, 2
+"""The least seconds between two looks, those for which a look waits for an answer, and the looks
+without one, in a row, of a process that was not there."""
 BUSY = 0.8
 """Most processor time of a restarted process, as a share of the time between two samples."""
 
@@ -57,6 +60,8 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
             yield from _lives(books, run, [service], wrote, clocks=clocks)
     yield from _lives(books, run, books.workers, at_work(books), clocks=clocks)
     yield from _silent(books, run)
+    for name in books.processes:
+        yield from _absent(books, name, run)
 
 
 def written(books: Books) -> dict[tuple[str, str], list[tuple[JobFacts, str, float]]]:
@@ -126,6 +131,19 @@ def _silent(books: Books, run: Subject) -> Iterator[Finding]:
         ended = any(each.until > last[name] - FAR and each.since < first - WARM for each in begun)
         if looks and all(looks) and not ended:
             text = f"{name} took no task from {timestamp(first)} on, and every worker went on"
+            yield run.found("processes.cpu", text)
+
+
+def _absent(books: Books, name: str, run: Subject) -> Iterator[Finding]:
+    """Expect that a process which was not there at two looks in a row had restarted. It had not
+    just answered too late: a look that waits for an answer takes longer."""
+    looks = [at for at, _ in books.processes.get(RUNNERS, ())]
+    begun = [each.since for each in starts(books, name)]
+    for (before, _), (at, _) in pairwise(books.processes[name]):
+        missed = [(one, other) for one, other in pairwise(looks) if before <= one and other < at]
+        quick = [other for one, other in missed if other - one < PAUSE + PATIENCE]
+        if len(quick) >= ABSENT and before - NOTED not in begun:
+            text = f"{name}: it was not there at {timestamp(quick[0])}, and its process went on"
             yield run.found("processes.cpu", text)
 
 

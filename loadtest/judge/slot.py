@@ -34,6 +34,8 @@ LOOKS = 1_000_000
 LONG, TURN_OVER = 3, 10.0
 """A free place while runs wait is a finding after so many samples and seconds. A semaphore that
 continues as a new run grants nothing for two tasks and an activity, slow on a busy machine."""
+SOON, HOPS = 3.0, 12
+"""So many seconds and longest hops are enough if every service answered whenever it was asked."""
 SAMPLES, SHARE = 20, 0.2
 """Least samples for a comparison of means, and the share by which they may differ."""
 
@@ -82,7 +84,7 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
     for stage in books.stages:
         yield from _samples(stage, queue, books, clocks=clocks, holds=holds)
         yield from _means(stage, books, holds)
-        yield from _idle(stage)
+        yield from _idle(stage, books)
     yield from _permits(books)
 
 
@@ -352,13 +354,15 @@ def _mean(times: Times, first: float, last: float) -> float:
     return sum(max(0.0, end - begin) for begin, end in inside) / (last - first)
 
 
-def _idle(stage: StageBook) -> Iterator[Finding]:
-    """Expect no free place while a run waits; one that continues as new grants a moment later."""
+def _idle(stage: StageBook, books: Books) -> Iterator[Finding]:
+    """Expect no free place while a run waits; one that continues as new grants a moment later, by
+    the longest hop of a run that nothing disturbed."""
     idle: list[SlotSample] = []
+    most = min(TURN_OVER, SOON + HOPS * books.longest) if books.calm else TURN_OVER
     for sample in stage.samples:
         full = sample.limit is None or len(sample.holders) >= sample.limit
         idle = [] if full or not sample.waiting else [*idle[:LONG], sample]
-        if len(idle) >= LONG and sample.at - idle[0].at >= TURN_OVER:
+        if len(idle) >= LONG and sample.at - idle[0].at >= most:
             first = idle[0]
             held = f"{len(first.holders)} of {first.limit} places were held"
             text = f"{held} from {timestamp(first.at)} on, and {first.waiting} waited"

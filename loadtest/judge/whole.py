@@ -8,15 +8,13 @@ from typing import Any
 
 from loadtest.books import raw
 from loadtest.books.facts import Generation, mapping, whole
-from loadtest.books.model import PROCESSES, Books, StageBook
+from loadtest.books.model import PROCESSES, RUNNERS, Books, StageBook
 from loadtest.books.seal import NONE
 from loadtest.judge.clocks import Clocks, far
 from loadtest.judge.compare import RUN, Between, Finding, Number, OneOf, Subject
 from loadtest.judge.intervals import Interval, sweep, vendor_intervals
 from loadtest.judge.threshold import DEFAULTS, parse
 
-RUNNERS = "loadtest"
-"""The runner's own process."""
 MOMENTS = ("begin", "end", "sample")
 UNANSWERED, EXPIRED = "callbacks_unanswered", "fetched_after_expiry"
 BILL = ("charged_twice", UNANSWERED, EXPIRED)

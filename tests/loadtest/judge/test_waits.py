@@ -13,9 +13,10 @@ from loadtest.books import raw
 from loadtest.books.executions import Execution
 from loadtest.books.load import load
 from loadtest.books.model import JobFacts
+from loadtest.judge.compare import RUN
 from loadtest.judge.judge import judge
 from loadtest.times import instant
-from tests.loadtest.forging.kit import SIGNALED, Forger, Row, job_in, rewrite
+from tests.loadtest.forging.kit import LEDGERS, SIGNALED, Forger, Row, job_in, rewrite
 from tests.loadtest.forging.recorded import unpack
 from tests.loadtest.synthetic import exactly
 
@@ -103,6 +104,10 @@ def behind_order(job: JobFacts, run: Execution) -> Iterable[float]:
     return [run.orders[0].at + 1e-4]
 
 
+def behind_acceptance(job: JobFacts, run: Execution) -> Iterable[float]:
+    return [(each.accepted or 0) + 1e-4 for each in job.of("video")]
+
+
 def behind_image(job: JobFacts, run: Execution) -> Iterable[float]:
     return [(each.finished or 0) + 1e-4 for each in job.of("image")]
 
@@ -148,6 +153,36 @@ def test_short_waits_and_those_of_few_jobs_are_innocent(
     pause(f, at, seconds, jobs=jobs)
 
     assert waits(f) == {}
+
+
+@pytest.mark.parametrize(
+    ("at", "field"), [(behind_acceptance, "started_at"), (behind_video, "callbacks[].sent_at")]
+)
+def test_wait_of_one_job_inside_a_mock_is_convicted(tmp_path: Path, at: At, field: str) -> None:
+    f = forger(PLAIN, tmp_path)
+    pause(f, at, 12.0, jobs=1)
+    f.each(LEDGERS[1], lambda row: row.update(seconds=row["finished_ts"] - row["accepted_ts"]))
+
+    assert waits(f) == {f"video_ledger.{field}": {load(f.folder).jobs[0].job_id}}
+
+
+@pytest.mark.parametrize(("seconds", "accused"), [(3.0, False), (4.5, True)])
+def test_place_that_was_free_beside_a_job_is_convicted(
+    tmp_path: Path, *, seconds: float, accused: bool
+) -> None:
+    """Seven looks show it, and no service was busy."""
+    f = forger(PLAIN, tmp_path)
+    runs = sorted(run.granted or 0.0 for job in load(f.folder).jobs for run in job.executions)
+    pause(f, lambda _, run: before_permit(_, run) if run.granted == runs[2] else (), seconds)
+    view = {"stage": 0, "limit": 1, "paused": False, "holders": [], "draining": 0, "waiting": 3}
+    ats = (runs[2] + (seconds - 0.2) * part / 6 for part in range(7))
+    f.put(raw.SLOTS, sorted([*f.rows(raw.SLOTS), *(view | {"at": at} for at in ats)], key=_at))
+
+    assert waits(f) == ({"slots.limit": {RUN}} if accused else {})
+
+
+def _at(row: Row) -> float:
+    return float(row["at"])
 
 
 def test_feed_that_lags_is_convicted(tmp_path: Path) -> None:

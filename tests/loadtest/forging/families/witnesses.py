@@ -53,6 +53,21 @@ def a_worker_that_never_died(f: Forger) -> Iterable[str]:
     return ()
 
 
+@forgery_of("hopeless-generations")
+def a_receiver_that_was_not_there_and_went_on(f: Forger) -> Iterable[str]:
+    """It had run for long, and two looks found the others only."""
+
+    def lack(rows: list[Row]) -> None:
+        receiver = [row for row in rows if row["name"] == "callback"]
+        for row in receiver:
+            row["cpu"] += 50.0
+        for row in receiver[3:5]:
+            rows.remove(row)
+
+    f.edit(raw.PROCESSES, lack)
+    return ()
+
+
 @forgery
 def a_receiver_that_restarted_and_went_on(f: Forger) -> Iterable[str]:
     def restart(rows: list[Row]) -> None:
