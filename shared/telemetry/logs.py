@@ -9,8 +9,8 @@ from typing import Any
 import structlog
 from structlog.types import EventDict, Processor, WrappedLogger
 
-# Libraries that log too much: websockets even keys, uvicorn the
-# query of each socket. Our own interceptor logs failed activities.
+# Libraries that log too much: websockets even keys, uvicorn the query of each socket. Our own
+# interceptor logs failed activities.
 FLOORS = {
     "httpx": logging.WARNING,
     "httpcore": logging.WARNING,
@@ -22,8 +22,8 @@ FLOORS = {
 
 # Fields of the semaphore library's log records, which does not use structlog.
 SEMAPHORES = (
-    *("gate", "job_id", "job_ids", "token", "holders", "waiting"),
-    *("drain", "tries", "failed", "reason"),
+    *("semaphore", "job_id", "run_id", "token", "holders", "waiting"),
+    *("drain", "tries", "reason"),
 )
 # The first fields of a line, in this order.
 FIRST = ("timestamp", "level", "service", "event", "job_id")

@@ -38,6 +38,15 @@ logging.getLogger("services.worker").debug("ours")
     assert "geheim" not in said
 
 
+def test_line_of_the_semaphore_library_has_its_fields() -> None:
+    said = logged("""
+from shared.semaphore.activities import log
+log.info("granted", extra={"semaphore": "video", "job_id": "job-1", "token": 7})
+""")
+    line = json.loads(said)
+    assert (line["semaphore"], line["job_id"], line["token"]) == ("video", "job-1", 7)
+
+
 HOSTILE = "a\x1b[31m\x9b2J\r\nforged=1\u202eb\u2028c\u200b\ud800\U000e0041 狐狸 é🦊"
 _HOSTILE = f"""
 hostile = {HOSTILE!r}
