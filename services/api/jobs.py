@@ -103,7 +103,7 @@ class Jobs:
         pipeline, job = order
         await self._slots[pipeline.slot].require_room()
         await self._temporal.start(job_id, job, pipeline)
-        SUBMITTED.labels("new").inc()
+        SUBMITTED.inc()
         # Its record will follow.
         begun = await self._started(job_id)
         first = Record.of(pipeline, job, job_id=job_id, run_id="", created_at=begun)
