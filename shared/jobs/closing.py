@@ -5,9 +5,8 @@ from datetime import UTC, datetime
 
 from shared.jobs.messages import Attempts, JobError, Record, raised
 from shared.jobs.states import Status
+from shared.semaphore.messages import RESET as RESET
 
-# The code of a run that was reset by hand.
-RESET = "reset_not_supported"
 MESSAGES = {
     "terminated": "The job was terminated from outside.",
     "timed_out": "The job was ended by a time-out of the server.",

@@ -13,7 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from shared.errors import GenvideoError, RefusedForGood, VendorError
 from shared.failures import MAX_ATTEMPTS
-from shared.jobs.closing import amend_accepted, close_record
+from shared.jobs.closing import RESET, amend_accepted, close_record
 from shared.jobs.ids import asset_url, external_id, is_job_id, parse_external_id
 from shared.jobs.messages import Asset, Attempts, Record, raised
 from shared.jobs.states import Status
@@ -117,7 +117,7 @@ class DrainActivities:
             return FORGOTTEN
         first = latest.raw_description.workflow_execution_info.first_run_id
         was_reset = latest.run_id != drain.run_id and first == drain.run_id
-        return "reset_not_supported" if was_reset else drain.closed.value
+        return RESET if was_reset else drain.closed.value
 
     async def _cleared(self, drain: Drain, now: Callable[[], float], since: float) -> "Seen":
         """Wait until nothing of the job runs; return what the vendors say of its generations.

@@ -5,7 +5,6 @@ import os
 import secrets
 import socket
 from collections.abc import Awaitable
-from datetime import timedelta
 from typing import Any, TypeVar
 
 from temporalio.client import Client, WorkflowUpdateRPCTimeoutOrCancelledError
@@ -16,6 +15,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from shared.errors import TemporalUnavailable
 from shared.redact import as_markdown
+from shared.semaphore.client import QUERY_TIMEOUT as QUERY_TIMEOUT
+from shared.semaphore.client import WORKFLOW_TASK_TIMEOUT as WORKFLOW_TASK_TIMEOUT
 from shared.temporal.codec import PayloadKeys, data_converter
 from shared.temporal.refusals import NOT_CONNECTED, refusal
 
@@ -29,10 +30,6 @@ GET_RECORD_QUERY = "get_record"
 CUSTOM_PROGRESS = SearchAttributeKey.for_int("CustomProgress")
 CUSTOM_TAG = SearchAttributeKey.for_keyword("CustomTag")
 
-# If a worker dies in a workflow task, the task is retried after this (10 s by default).
-WORKFLOW_TASK_TIMEOUT = timedelta(seconds=2)
-# Queries need a live worker; without one the caller falls back after this.
-QUERY_TIMEOUT = timedelta(seconds=3)
 # An HTTP caller gets an answer within this; the SDK alone retries for 10 s.
 CALL_SECONDS = 3.0
 

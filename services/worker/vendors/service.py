@@ -1,12 +1,13 @@
 """The small contract, the default API of both services."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
 
-from services.worker.vendors.kling.answers import KLING_CODES
+from services.worker.vendors.kling.answers import KLING_CODES, STATES
 from shared.errors import (
     BadResult,
     OutcomeUnknown,
@@ -45,7 +46,7 @@ KLINGS = ("1200", "1201", "1202", "1203")
 class ServiceClient(Vendor):
     """The common part of both clients: calls, classified failures, duplicates."""
 
-    states: ClassVar[dict[str, State]]
+    states: ClassVar[Mapping[str, State]]
     root: ClassVar[str]
     # What it is called in findings, the setting that has its address, and what is most likely meant
     # if another server answers there.
@@ -127,7 +128,7 @@ class ServiceClient(Vendor):
 class ImageService(ServiceClient):
     """`/img/…` of the contract, and ComfyUI's cancel."""
 
-    states: ClassVar[dict[str, State]] = {
+    states: ClassVar[Mapping[str, State]] = {
         "queued": "queued",
         "succeeded": "succeeded",
         "failed": "failed",
@@ -174,11 +175,7 @@ class ImageService(ServiceClient):
 class VideoService(ServiceClient):
     """`/video/…` of the contract; the words of the states are Kling's."""
 
-    states: ClassVar[dict[str, State]] = {
-        "submitted": "queued",
-        "succeed": "succeeded",
-        "failed": "failed",
-    }
+    states = STATES
     root = "/video"
     name = "video service"
     setting = "KLING_URL"
