@@ -67,7 +67,7 @@ def update(path: Path) -> None:
     """Apply the present configuration; unchanged programs run on."""
     [[added, changed, removed]] = call(path, "supervisor.reloadConfig")
     gone = {*removed, *changed}
-    # All at once, but the server last, because the others say goodbye to it.
+    # All at once, but the server last, because the others deregister there.
     for batch in (gone - {TEMPORAL.name}, gone & {TEMPORAL.name}):
         for name in batch:
             call(path, "supervisor.stopProcessGroup", name, False)

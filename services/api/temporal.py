@@ -45,8 +45,8 @@ from shared.temporal.client import (
 T = TypeVar("T")
 
 RPC_TIMEOUT = timedelta(seconds=3)
-# At most this many starts, and this many cancels, are with the server at a time: other calls wait
-# for no more than these, and each is answered in time. And this long one waits for a turn.
+# At most this many starts, and this many cancels, are with the server at a time, so that each call
+# is answered in time. A start or a cancel waits this long for its turn.
 STARTS_AT_ONCE = CANCELS_AT_ONCE = 2
 START_PATIENCE, CANCEL_PATIENCE = 10.0, 60.0
 MEMO_INPUT = "input"

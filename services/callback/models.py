@@ -39,7 +39,7 @@ class Fate(StrEnum):
 # The same event again is a duplicate of one with these fates.
 SETTLED = frozenset({Fate.APPLIED, Fate.EARLY, Fate.LATE, Fate.OUT_OF_ORDER})
 # The workflow gets these, if it runs.
-TOLD = frozenset({Fate.APPLIED, Fate.EARLY})
+SIGNALLED = frozenset({Fate.APPLIED, Fate.EARLY})
 
 
 def parse(raw: bytes, read: Reader) -> Reported:

@@ -39,7 +39,7 @@ class Receipts:
         fate."""
         before = [key for key in self._keys(receipt.job_id) if "forged" not in key]
         first = int(before[-1][-8:-5]) + 1 if before else 0
-        # Two receivers may hear the same at the same moment: the mark tells whose receipt it is.
+        # Two receivers may get the same callback at once: the mark tells whose receipt it is.
         data = _to_json(receipt, mark=token_hex(8))
         for number in range(first, MOST):
             key = f"{callbacks_prefix(receipt.job_id)}{number:03d}.json"

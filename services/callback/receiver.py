@@ -9,7 +9,7 @@ from prometheus_client import Counter
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
-from services.callback.models import TOLD, Fate, Receipt, decide
+from services.callback.models import SIGNALLED, Fate, Receipt, decide
 from services.callback.receipts import Receipts
 from shared.errors import TemporalRefuses, TemporalUnavailable
 from shared.jobs.genvideo import GENVIDEO
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 FATES = Counter("genvideo_callbacks", "Callbacks by their fate", ["fate"])
 # The vendor gets an answer within about a second, whatever Temporal does.
 SIGNAL_SECONDS = 1.0
-# Callbacks at work at once; further ones wait, their bodies unread. Forged ones get half of these.
+# Callbacks that are processed at once; others wait, their bodies unread. Forged ones get half.
 AT_ONCE = 64
 
 
@@ -155,7 +155,7 @@ class Receiver:
                 except RPCError as error:
                     if not is_gone(error):
                         raise
-                if fate not in TOLD:
+                if fate not in SIGNALLED:
                     return fate
                 fate = Fate.LATE
             if known:

@@ -19,7 +19,7 @@ from shared.replay.replaying import Open, replay_open
 from shared.semaphore.messages import VIEW_QUERY, RunRef, SlotView, semaphore_id
 from shared.temporal.client import CUSTOM_PROGRESS, QUERY_TIMEOUT, answer
 
-# So many of those that only wait.
+# At most so many waiting jobs.
 SAMPLE = 200
 OPEN = f"WorkflowType = '{GENVIDEO.workflow}' AND ExecutionStatus = 'Running'"
 
@@ -29,7 +29,7 @@ async def open_jobs(client: Client) -> Open:
     jobs = [job async for job in client.list_workflows(OPEN)]
     begun: set[str] = set()
     if len(jobs) > SAMPLE:
-        # Those that have got somewhere, and those that were given the slot.
+        # Jobs with progress, and holders of the slot.
         query = f"{OPEN} AND {CUSTOM_PROGRESS.name} > 0"
         begun = {job.id async for job in client.list_workflows(query)} | await _holders(client)
     chosen = choose(jobs, begun)

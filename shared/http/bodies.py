@@ -97,8 +97,8 @@ def _again(found: bytes | Refusal | None, receive: Receive) -> Receive:
 
 
 def _too_many(body: bytes, most: int) -> Refusal | None:
-    """True if there are too many values. A value follows each comma and each opening bracket
-    outside of strings."""
+    """Return the refusal of a body with too many values. A value follows each comma and each
+    opening bracket outside of strings."""
     # Decode as the parser does, which takes UTF-16, too.
     if (encoding := json.detect_encoding(body)) != "utf-8":
         body = body.decode(encoding, "replace").encode("utf-8", "replace")

@@ -8,12 +8,12 @@ import httpx
 
 CONNECT_SECONDS = 3.0
 KEEPALIVE_SECONDS = 2.0
-# However small they are, pieces of a body take time: so many may come, and further ones of so many
-# bytes each on the average.
+# Each piece of a body takes time, however small: so many may come, and one more for each so many
+# bytes.
 MOST_PIECES, LEAST_PIECE = 10_000, 1_000
-# Answers that pass by themselves.
+# Statuses of a temporary refusal.
 CLEARING_STATUSES = frozenset({408, 425, 429, 503})
-# A proxy that refuses has opened no way to the host; what may not be said is never begun with.
+# A proxy that refuses has opened no connection to the host; an invalid request is never sent.
 NOT_SENT = (
     *(httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout),
     *(httpx.ProxyError, httpx.UnsupportedProtocol, httpx.LocalProtocolError),

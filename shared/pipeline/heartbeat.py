@@ -59,8 +59,8 @@ class Pulse:
         self._points = points if generation else NEVER
         self._reported_at = time.monotonic()
         self._reported = 0
-        # Until a report that others went ahead in the queue. It doubles with each, because they may
-        # do so for hours, and a report costs history.
+        # Before a report that the queue before it has grown. It doubles with each, because that may
+        # go on for hours, and a report costs history.
         self._pause = REPORT_SECONDS
 
     def now(self) -> float:
@@ -126,14 +126,14 @@ class Pulse:
         self._reported, self._reported_at, self.position = self.percent, now, position
         await self._signal()
 
-    async def is_late(self, deadline: float) -> None:
+    async def report_late(self, deadline: float) -> None:
         """Record once that the vendor takes longer than expected."""
         if not self._reports_wait():
             return
         log.warning("vendor is late", external_id=self._external_id, deadline=deadline)
         await self._signal(f"the {self._step} takes longer than {deadline:g} s; the wait goes on")
 
-    async def waits(self, error: GenvideoError) -> None:
+    async def report_wait(self, error: GenvideoError) -> None:
         """Record once what the job waits for, because each report costs history."""
         if not self._reports_wait():
             return
@@ -224,7 +224,7 @@ async def beating(
             error.details = (pulse.left().model_dump(),)
         waits = error.retryable and not isinstance(error, Fenced)
         if waits and info.attempt >= WAITING_TRIES:
-            await pulse.waits(error)
+            await pulse.report_wait(error)
         if not pulse.in_doubt:
             pulse.settle()
         raise

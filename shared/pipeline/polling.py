@@ -107,11 +107,11 @@ async def until_ended(
             percent = news.percent
             await pulse.progress(percent, position=news.position)
         elif isinstance(news, VendorError) and wait.silent > WAITING_SECONDS:
-            await pulse.waits(news)
+            await pulse.report_wait(news)
         wait.check()
         seconds = pace(wait.seconds, percent)
         if wait.is_late and not wait.is_over:
-            await pulse.is_late(limits.deadline)
+            await pulse.report_late(limits.deadline)
             if stop is not None and wait.is_still:
                 stopped = True
                 await stop(accepted.vendor_id)

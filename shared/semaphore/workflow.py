@@ -156,9 +156,9 @@ class SemaphoreWorkflow:
         await workflow.wait_condition(lambda: self._ready)
 
     def _is_long(self) -> bool:
-        """Whether this run should end: by its own count, because the length that the SDK tells
-        changes with queries and time-outs, and the history would not replay; by the server's
-        suggestion for what is not counted, such as a signal that cannot be decoded."""
+        """True if this run should end: by its own count, because the SDK's length changes with
+        queries and time-outs, and the history would not replay; by the server's suggestion for what
+        is not counted, such as a signal that cannot be decoded."""
         is_suggested = workflow.info().is_continue_as_new_suggested()
         return self._events > self._rules.max_history or is_suggested
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# Beyond any that a person has made. A job that has failed tells it three times, with up to six
-# bytes for each of two, and has to be read.
+# Larger than any graph made by hand. The server's answer about a failed job has it three times,
+# with up to six bytes for two, and must still fit.
 MAX_BYTES = 4 * 1024 * 1024
 EXPORT = (
     "it is in the editor's own format; export it for the API: in ComfyUI, Workflow, Export (API); "

@@ -20,7 +20,7 @@ from shared.pipeline import storage
 log = structlog.get_logger(__name__)
 
 ROOT = Path(__file__).parents[3]
-# Nothing of the environment, not even where modules are looked for.
+# It gets nothing of the environment, not even PYTHONPATH.
 CODE = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -28,7 +28,7 @@ from services.worker.results.child import main
 main()
 """
 COMMAND = (sys.executable, "-I", "-c", CODE, str(ROOT))
-# A file of which the process dies this often is a bad one; once may be an accident.
+# A file that kills the process this often is bad; once may be an accident.
 TRIES = 2
 # For one file, whatever the process does: it may wait for a slow disk, or for its turn.
 WALL_SECONDS = 60.0
@@ -37,7 +37,7 @@ START_SECONDS = 20.0
 READY, GOOD = "ready", "good"
 # A part has 64 KiB, in base64.
 LONGEST_LINE = 1024 * 1024
-# The largest picture that is allowed, as a PNG that nothing could be squeezed out of.
+# The largest allowed picture, as an incompressible PNG.
 LONGEST_ANSWER = 180 * 1000 * 1000
 FAILURES: dict[str, type[GenvideoError]] = {
     kind.code: kind for kind in (BadResult, WrongKind, RefusedForGood, StorageFailed)

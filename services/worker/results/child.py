@@ -40,7 +40,7 @@ READY = "ready"
 # browser shows no side of more than 16384.
 MAX_PIXELS = {"image": 40_000_000, "video": 4096 * 2304}
 MAX_SIDE = 16_384
-# Ten minutes, where 5 to 10 s are ordered, at 120 pictures a second; sound beside the picture.
+# Ten minutes at 120 frames a second; 5 to 10 s are ordered. A video has streams of sound, too.
 MAX_SECONDS = 600
 MAX_FRAMES = MAX_SECONDS * 120
 MAX_STREAMS = 8

@@ -116,14 +116,14 @@ class Wait(Pulse):
     def accept(self, accepted: Accepted) -> None:
         self.accepted = accepted
 
-    async def is_late(self, deadline: float) -> None:
+    async def report_late(self, deadline: float) -> None:
         self.late.append(deadline)
 
     async def progress(self, percent: int, *, position: int | None = None) -> None:
         self.percents.append(percent)
         self.positions.append(position)
 
-    async def waits(self, error: GenvideoError) -> None:
+    async def report_wait(self, error: GenvideoError) -> None:
         self.waited_for.append(error.message)
 
 

@@ -16,7 +16,7 @@ from shared.pipeline.vendor import ANOTHER, LOST, check_about
 
 # Beside the graph, which the answer about a failed job has three times.
 JOB_BYTES, GRAPHS = 4 * 1024 * 1024, 3
-# The queue has everybody's graphs, and a node type all of its models.
+# The queue has the graphs of all clients, and a node type all of its models.
 LIST_BYTES = 4 * 1024 * 1024
 NO_JOB = "Job not found"
 # A longer number is no part of a version.

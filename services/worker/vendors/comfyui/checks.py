@@ -15,7 +15,7 @@ MODELS, BINDINGS, OUTPUT = "ComfyUI models", "ComfyUI bindings", "ComfyUI output
 # The first release that takes our id for a prompt (its PR #8189), and the oldest one that
 # was tried.
 TAKES_OUR_ID, TRIED = (0, 3, 45), (0, 3, 64)
-# By type: what the server says of it; None where it has none of that name.
+# The server's description of each node type; None if it has no such type.
 Kinds = Mapping[str, Mapping[str, Any] | None]
 
 # `*` is any type; a few nodes list several.
@@ -54,7 +54,7 @@ async def examined(calls: Calls, plan: Plan) -> list[Finding]:
 
 
 def too_old(version: tuple[int, ...]) -> str:
-    """Return why nothing is submitted to this server, or None."""
+    """Return why nothing is submitted to a server of this version."""
     needed = _dotted(TAKES_OUR_ID)
     return f"{_dotted(version)} is too old: it does not take a prompt_id, as {needed} does"
 

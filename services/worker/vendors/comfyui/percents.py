@@ -16,18 +16,18 @@ log = structlog.get_logger(__name__)
 
 # A socket is kept for this long after the last question for the percent.
 KEPT_SECONDS = 60.0
-# A second socket under the same id makes the first one deaf, so that none is opened in haste.
+# A second socket under the same id gets the first one's frames, so a reconnect waits.
 PAUSE_SECONDS = 5.0
 OPEN_SECONDS = 5.0
-# Pictures on the way may be among the frames; they are read, so that nobody waits for us.
+# Some frames are preview pictures; they are read, so that the server never waits for us.
 MAX_FRAME_BYTES = 4 * 1024 * 1024
 MOST_WAITING = 2
 # Far beyond what a graph's progress takes.
 MAX_TEXT = 1024 * 1024
 MOST_MEMBERS = 50_000
-# The end is for the server's own word.
+# Only the server's status says 100.
 MOST = 99
-# What comes of frames that do not fit, down to numbers beyond all bounds.
+# What invalid frames raise.
 _STRANGE = (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError)
 
 

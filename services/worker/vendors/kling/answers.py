@@ -13,8 +13,8 @@ from shared.redact import printable, redacted
 
 NOT_YET_VALID, EXPIRED = 1003, 1004
 BAD_PARAMETER, NO_SUCH_RESOURCE = 1201, 1203
-# Kling's service codes (documented): the code decides, never HTTP 429 alone, for 1102 and its
-# like answer 429 and never clear.
+# Kling's service codes (documented): the code decides, never HTTP 429 alone, because 1102 and
+# others answer 429 and never clear.
 KLING_CODES: dict[int, type[VendorError]] = {
     **dict.fromkeys((1000, 1001, 1002, 1003, 1004), RefusedForGood),
     **dict.fromkeys((1100, 1101, 1102, 1103), RefusedForGood),
@@ -24,9 +24,9 @@ KLING_CODES: dict[int, type[VendorError]] = {
     5001: RefusedForNow,
     **dict.fromkeys((5000, 5002), OutcomeUnknown),
 }
-# What the vendor's network answers where a host isn't that of the API.
+# What the vendor's network answers if the host isn't that of the API.
 WRONG_HOST = 446
-# What to look at, where the message alone doesn't say.
+# What to check, if the message doesn't say.
 HINTS = {
     **dict.fromkeys(
         (1000, 1001, 1002), "check the keys; a key is valid in one region only (KLING_URL)"
@@ -88,14 +88,14 @@ def _is_page(response: httpx.Response) -> bool:
     return response.status_code < 500 and response.content.lstrip().startswith(b"<")
 
 
-# Whatever else is said means that it is being worked on.
+# Any other word means running.
 STATES: Mapping[str, State] = {
     "submitted": "queued",
     "succeed": "succeeded",
     "failed": "failed",
 }
 LONGEST_UNITS = 40
-# A prompt or a picture that was found out in the making would be found out again.
+# A prompt or picture that violates a policy would violate it again.
 _POLICY = re.compile(r"risk control|sensitive|polic(y|ies)", re.IGNORECASE)
 
 

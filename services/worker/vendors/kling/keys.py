@@ -11,9 +11,9 @@ from email.utils import parsedate_to_datetime
 
 from services.worker.settings.vendors import KlingSettings
 
-# As documented: valid for half an hour, and a little before, for clocks differ.
+# As documented: valid for half an hour, and from a little before, because clocks differ.
 LIFE_SECONDS, EARLY_SECONDS = 1800, 5
-# A token that ends this soon is not begun with any more.
+# A token that expires sooner than this is renewed.
 REST_SECONDS = 300
 
 

@@ -40,7 +40,7 @@ BOUNDS = Bounds(max_bytes=10 * 1000 * 1000, min_side=300, max_ratio=2.5, kinds=(
 RESULT_HOSTS = ("*.klingai.com", "*.kechuangai.com", "*.inkwai.com")
 # Between two submits that were refused for now; the documentation says 1 s or more.
 PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
-# What a duplicate is refused with says so in its words.
+# The refusal of a duplicate says so in its message.
 _TASK_ID = "external_task_id"
 _TAKEN = re.compile(r"exist|duplicat|already|unique|repeat", re.IGNORECASE)
 PATH = "/v1/videos/image2video"
@@ -65,7 +65,7 @@ class KlingVideos(Vendor):
             "mode": settings.kling_mode,
             "duration": str(settings.kling_duration),
         }
-        # A model without sound is not told of it.
+        # A model without sound gets no such member.
         if settings.kling_sound == "on":
             self._fixed["sound"] = "on"
         looked_up = settings.kling_look_up == "on"
@@ -74,7 +74,7 @@ class KlingVideos(Vendor):
     async def submit(
         self, external_id: str, token: int, *, prompt: str, source: SourceFile, callback_url: str
     ) -> str:
-        # Found good before anything is paid.
+        # Checked before anything is paid.
         image = base64.b64encode(await source.fitted(BOUNDS)).decode()
         body = {
             **self._fixed,
