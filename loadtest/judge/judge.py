@@ -131,7 +131,7 @@ class Judgement:
     undecided: list[str]
     """What the run should have shown, and did not."""
     stepped: list[str]
-    """Clocks that were set in the run: nobody is blamed then."""
+    """Clocks that were set in the run, and mocks that forgot theirs: nobody is blamed then."""
     stages: list[StageResult]
     findings: list[Finding]
     books: Books = field(repr=False)
@@ -239,6 +239,7 @@ def judge_books(books: Books) -> Judgement:
             thresholds.append(parse(text))
         except (ValueError, TypeError):
             raise Damaged(f"{RUN} is damaged: its plan has no threshold in {text!r:.100}") from None
+    known.stepped += whole.forgotten(books)
     found = [] if known.stepped else list(findings(books, known))
     intervals = by_book(books, known.offsets)
     stages = [judge_stage(stage, books, intervals) for stage in books.stages]

@@ -7,6 +7,7 @@ from math import inf
 from typing import Any
 
 from loadtest.books import raw
+from loadtest.books.executions import task_of
 from loadtest.books.facts import Generation, mapping, whole
 from loadtest.books.model import PROCESSES, RUNNERS, Books, StageBook
 from loadtest.books.seal import NONE
@@ -47,6 +48,18 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
     if books.done and not books.struck:
         for step in books.mocks:
             yield from _totals(books, step, run)
+
+
+def forgotten(books: Books) -> Iterator[str]:
+    """Return which mocks were started again in the run and lack what histories brought from them:
+    their ledgers were in memory."""
+    for step in books.mocks:
+        own = {f"/{each.name}" for each in books.pipeline if each.vendor == step}
+        brought = (result for _, run in books.runs for result in run.results)
+        tasks = {task_of(r) for r in brought if str(r.get("asset_url")).endswith(tuple(own))}
+        lost = tasks - {each.vendor_id for each in books.ledgers.get(step, ())}
+        if lost and books.restarts(PROCESSES.get(step, "")):
+            yield f"the {step} service was started again, and forgot {len(lost)} generation(s)"
 
 
 def undecided(books: Books, clocks: Clocks) -> Iterator[str]:

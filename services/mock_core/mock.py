@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
 
 from services.mock_core.callbacks import CallbackSender
 from services.mock_core.clock import Clock
@@ -40,6 +40,7 @@ class Mock:
         self.service, self.settings = service, settings
         self.config, self.refusal = config, refusal
         self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
         self.requests = Counter(
             "mock_requests_total",
             "Requests by method and status",

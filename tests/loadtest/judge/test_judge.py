@@ -115,6 +115,21 @@ def test_clock_step_makes_the_run_void_and_blames_no_job(honest: Synthetic) -> N
     assert judgement.findings == []
 
 
+@pytest.mark.parametrize("again", [True, False])
+def test_mock_that_has_forgotten_its_work_makes_the_run_void(
+    honest: Synthetic, *, again: bool
+) -> None:
+    honest.edit(VIDEO, lambda rows: rows.pop(0))
+    used = (5.0, 1.0 if again else 6.0)
+    samples = [{"at": T0 + n, "name": "mock-kling", "cpu": cpu} for n, cpu in enumerate(used)]
+    honest.add(raw.PROCESSES, samples)
+    judgement = judge(honest.folder)
+
+    void = "VOID: the video service was started again, and forgot 1 generation(s)"
+    assert judgement.headline.startswith(void) == again
+    assert bool(judgement.findings) != again
+
+
 def test_clock_that_runs_faster_than_a_steady_one_is_convicted(honest: Synthetic) -> None:
     for place in range(sum(1 for _ in honest.folder.rows(raw.CLOCKS))):
         honest.change(raw.CLOCKS, place, theirs=lambda ran: ran if ran > T0 / 2 else ran * 0.9)

@@ -99,6 +99,7 @@ async def test_health_and_metrics(video_mock: Service) -> None:
     metrics = (await video_mock.http.get("/metrics")).text
     assert 'mock_faults_total{do="refuse",where="submit"} 1.0' in metrics
     assert 'mock_requests_total{method="POST",status="500"} 1.0' in metrics
+    assert "\nprocess_cpu_seconds_total " in metrics
 
 
 async def test_times_in_the_ledger_are_utc_with_microseconds(image_mock: Service) -> None:
