@@ -46,6 +46,10 @@ FIRST = ("applied", "late", "early", "out_of_order")
 """Fates of a change that was received for the first time; a repeat of it is a duplicate."""
 CONTRADICT = "contradict"
 """The mock's note for a delivery that reports failed as succeed, or another state as failed."""
+BAD = {*REFUSED, "oversize"}
+"""The mock's notes for deliveries that the receiver refuses before it knows their task."""
+MOST_FORGED = 50
+"""Receipts of such deliveries of a job, at most: anybody can send them."""
 NOT_AWAITED = (502, 504)
 """Replies of a proxy that got none from the receiver."""
 BESIDE = 0.25
@@ -195,6 +199,12 @@ def _deliveries(model: Model) -> Iterator[Finding]:
             counts = {"sent": Number(0 if late else told.times, None)}
             counts["answered"] = Number(0, told.times)
             yield from model.differ("callbacks", counted, counts, f"of[{name} {status}].")
+    # A token or a body that is refused leaves a receipt without a task.
+    sent_badly = [(g, e) for g in job.generations for e in g.callbacks if notes_of(g, e) & BAD]
+    least = min(sum(400 <= (each.reply or 0) < 500 for _, each in sent_badly), MOST_FORGED)
+    if (noted := sum(each.task_id is None for each in job.receipts)) < least:
+        text = f"{least} deliveries without a token or a body that fits, {noted} receipts of them"
+        yield model.found("receipts", text, least, noted)
     received = Counter(each.change for each in job.receipts)
     taken = Counter(each.change for each in job.receipts if each.fate in TAKEN)
     # A mock that was killed has not noted every delivery.

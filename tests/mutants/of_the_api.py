@@ -202,4 +202,12 @@ MUTANTS = (
         scene=SCENES["callbacks forged"],
         rule="video_ledger.callbacks[].reply",
     ),
+    Mutant(
+        name="one-receipt-of-forged-callbacks",
+        breaks="of a job's forged callbacks only the first leaves a receipt",
+        old="            if len(forged) < MOST_FORGED:\n",
+        new="            if not forged:\n",
+        scene=SCENES["callbacks forged"],
+        rule="receipts",
+    ),
 )

@@ -308,3 +308,9 @@ forgeries(
         "a callback that was rejected": lambda f: f.set(raw.RECEIPTS, fate="rejected"),
     }
 )
+
+
+@forgery_of("forged-callbacks")
+def a_forged_callback_of_which_no_receipt_is_left(f: Forger) -> Iterable[str]:
+    [job_id, *_] = [str(row["job_id"]) for row in f.rows(raw.RECEIPTS) if row["task_id"] is None]
+    return f.drop(raw.RECEIPTS, of=job_id, task_id=None)
