@@ -28,6 +28,8 @@ RESET, START_AGAIN, DELETE = "reset", "start again", "delete"
 SEMAPHORE = "semaphore workflow"
 """How chaos names the workflow that it terminates."""
 ENDS = ("succeeded", "degraded", "failed", "cancelled")
+OUTSIDE = ("TERMINATED", "TIMED_OUT")
+"""How a run closes that its own code did not end."""
 STEPS = ("image", "video")
 DEFAULT = "genvideo"
 

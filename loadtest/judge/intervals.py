@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from loadtest.books.facts import Generation
-from loadtest.books.model import ENDS, Books, JobFacts, StageBook
+from loadtest.books.model import ENDS, OUTSIDE, Books, JobFacts, StageBook
 from loadtest.judge.clocks import Offset, Offsets
 from loadtest.times import instant
 
@@ -73,6 +73,21 @@ def _horizon(books: Books) -> float:
     return max((stage.ended for stage in books.stages), default=0.0)
 
 
+def _never(job: JobFacts, books: Books) -> float:
+    """Return until when a generation counts that never ended: one that its vendor has not forgotten
+    is waited for after the job's end, too, for as long as the job's limits say."""
+    horizon, run = _horizon(books), job.execution
+    forgot = any(each.do in ("vanish", "forget") for each in job.faults)
+    if run is None or forgot or books.struck or any(map(books.was_killed, books.mocks)):
+        return job.finished or horizon
+    drains = [each.scheduled for each in run.activities if each.kind == "drain_job"]
+    begun = min(drains, default=run.closed if run.status in OUTSIDE else None)
+    wait = run.limits.get("drain_seconds")
+    if begun is None or not isinstance(wait, int | float):
+        return job.finished or horizon
+    return min(max(job.finished or horizon, begun + wait), horizon)
+
+
 def vendor_intervals(books: Books, clocks: Offsets, *, at_most: bool = False) -> list[Interval]:
     """Return the vendors' book by the runner's clock, as far as is certain, or `at_most`.
 
@@ -83,7 +98,7 @@ def vendor_intervals(books: Books, clocks: Offsets, *, at_most: bool = False) ->
         if made.job_id is not None:
             foreign[made.job_id].append(made)
     found = [
-        _vendors(job.job_id, job.generations, job.finished or horizon, clocks, at_most=at_most)
+        _vendors(job.job_id, job.generations, _never(job, books), clocks, at_most=at_most)
         for job in books.jobs
     ]
     for job_id, rows in foreign.items():

@@ -139,4 +139,14 @@ MUTANTS = (
         rule="slots.limit",
         jobs=("run",),
     ),
+    Mutant(
+        name="drain-forgotten-at-a-turn-over",
+        breaks="a semaphore that turns over frees the place of a run that it drains",
+        old="            holders=tuple(self.held.values()),\n            waiting=self.queue(),\n",
+        new="            holders=tuple(it for it in self.held.values() if it.drain is None),\n"
+        "            waiting=self.queue(),\n",
+        scene=SCENES["terminated, then turned over"],
+        rule="overlap",
+        jobs=("#2",),
+    ),
 )

@@ -19,6 +19,8 @@ PATIENCE = 20.0
 # A job that does not wait for its vendors is followed by the next one within so long; a vendor that
 # is not told to stop works on for longer than the judge allows.
 FOLLOW_SECONDS, STOP_SECONDS = 5.0, 8.0
+# More than a semaphore has in its history at the most in that scene.
+TURN_OVER = 25
 # An image takes 0.15 s, so that its overlap is longer than the clocks are uncertain.
 BESIDE_SECONDS = 0.1
 
@@ -142,6 +144,18 @@ async def terminated(site: Site) -> None:
     await site.hurry("video")
 
 
+async def terminated_and_turned_over(site: Site) -> None:
+    """The first job's run is terminated in mid-video, and the semaphore then turns over."""
+    job_id = await _first_under_way(site, "video")
+    await site.client.get_workflow_handle(job_id).terminate("on purpose")
+    await _settled(site, _draining(site))
+    # Each change of the slot is a part of the semaphore's history.
+    for _ in range(TURN_OVER):
+        await site.api.put("/slots", json={"limit": 1})
+    await _settled(site, _never, seconds=FOLLOW_SECONDS, after=BESIDE_SECONDS)
+    await site.hurry("video")
+
+
 async def semaphore_terminated(site: Site) -> None:
     """The semaphore is terminated while the first image is being made and all others wait."""
     job_id = await _first_under_way(site, "image")
@@ -249,6 +263,14 @@ SCENES: dict[str, Scene] = {
         faults=(fault("start", "fail", service="video", match={"nth": 1}),),
         on_video_failure="image",
     ),
+    "videos go back": Scene(
+        jobs=2,
+        speed=8,
+        stall=60,
+        faults=(fault("progress", "backwards", service="video", **{"with": {"polls": 1000}}),),
+    ),
+    "long wait": Scene(jobs=3, speed=20, stall=60, settings={"JOB_SECONDS": "16"}),
+    "gates": Scene(settings={"GATES": "image,video"}),
     "replies lost": Scene(
         faults=(fault("submit", "lose-reply", service="video", often={"first": 1}),),
         vendor={"duplicates": "accept"},
@@ -261,6 +283,13 @@ SCENES: dict[str, Scene] = {
     ),
     "terminated": Scene(
         faults=(endless("video"),), rate=APART, act=terminated, ends={"#1": "failed"}
+    ),
+    "terminated, then turned over": Scene(
+        faults=(endless("video"),),
+        rate=APART,
+        settings={"SEMAPHORE_MAX_HISTORY": "20"},
+        act=terminated_and_turned_over,
+        ends={"#1": "failed"},
     ),
     "semaphore terminated": Scene(faults=(endless("image"),), rate=APART, act=semaphore_terminated),
     "watch failed": Scene(faults=(endless("image"),), rate=APART, act=watch_failed),
