@@ -138,8 +138,8 @@ class Execution:
     started_by: str = ""
     timeout: float = 0.0
     """The seconds after which the server ends it; 0 is never."""
-    progress: int = 0
-    """The search attribute CustomProgress at the end."""
+    progress: list[int] = field(default_factory=list)
+    """What the search attribute CustomProgress was set to, in that order."""
     result: Row = field(default_factory=dict)
     failure: tuple[str, str] | None = None
     signals: list[Signal] = field(default_factory=list)

@@ -167,7 +167,7 @@ class _Reader:
         elif kind == _UPSERT:
             shown = fields(body.get("searchAttributes"), "indexedFields")
             if isinstance(percent := decoded(shown.get("CustomProgress")), int):
-                run.progress = percent
+                run.progress.append(percent)
         elif kind.removeprefix(_EXECUTION) in _CLOSES:
             run.status, run.closed = kind.removeprefix(_EXECUTION), at
             run.result = first_of(body.get("result"))

@@ -9,12 +9,14 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from math import inf
 from typing import Any
 
 from loadtest.books import raw
 from loadtest.books.executions import GRANTED, Execution, task_of
 from loadtest.books.facts import mapping
-from loadtest.books.model import RESET, START_AGAIN, Books, JobFacts, StageBook
+from loadtest.books.model import OUTSIDE, RESET, START_AGAIN, Books, JobFacts, StageBook
 from loadtest.books.prompts import priority, prompt, style
 from loadtest.judge.clocks import RUNNER, SERVER, Clocks
 from loadtest.judge.compare import Between, Finding, Number, OneOf, Subject
@@ -160,7 +162,7 @@ def _next(before: State, note: str, urls: dict[str, Any]) -> State:
     if refused := REFUSED.fullmatch(note):
         state.attempts[refused[1]] = max(0, state.attempts.get(refused[1], 0) - 1)
     if risen := PERCENT.fullmatch(note):
-        state.percent = int(risen[1])
+        state.percent = max(state.percent, int(risen[1]))
     return state
 
 
@@ -197,7 +199,7 @@ def _run(model: Model) -> Iterator[Finding]:
     # A run that chaos ends while its last task writes the job's end never learns of it; a frozen
     # worker began that task long before.
     written = job.changes[-1].at if job.changes and model.books.disturbed.get(job.job_id) else None
-    outside = run.status in ("TERMINATED", "TIMED_OUT") and written is not None
+    outside = run.status in OUTSIDE and written is not None
     if job.ended and not (outside and (written or 0.0) < (run.closed or 0.0) + LAST_TASK):
         ways = tuple(how for how, ends in CLOSED_AS.items() if job.status in ends)
         expected["status"] = OneOf(ways)
@@ -207,9 +209,12 @@ def _run(model: Model) -> Iterator[Finding]:
         read = float(ended) + model.clocks.between(RUNNER, SERVER)
         # A run that is open then has no close in the history.
         expected["closed"] = Between(run.started, read, missing=True)
-    if job.ended and (done or model.plain):
-        # The search attribute has the percent of the last version.
-        expected["progress"] = 100 if done else model.last.percent
+    if job.ended and model.plain:
+        # The search attribute is set to each percent that a version changes.
+        percents = [0, *(state.percent for _, state in sorted(model.states.items()))]
+        expected["progress"] = [after for before, after in pairwise(percents) if after != before]
+    elif job.ended and done:
+        row["progress"], expected["progress"] = run.progress[-1:], [100]
     if done and run.versions:
         row["note"] = max(run.versions).note
         expected["note"] = f"{model.books.pipeline[-1].name} stored"
@@ -260,12 +265,17 @@ def _orders(model: Model, run: Execution) -> Iterator[Finding]:
         timers = [each.seconds for each in run.timers if each.summary.startswith(JOB_TIME)]
         yield from model.differ(HISTORY, {"timer": timers}, {"timer": [run.limit]})
     permits = [(s.body.get("name"), s.body.get("token")) for s in run.signals if GRANTED in s.name]
-    for body in run.releases:
-        given = {"release": (body.get("name"), body.get("token"))}
-        yield from model.differ(HISTORY, given, {"release": OneOf(tuple(permits))})
+    given = [(body.get("name"), body.get("token")) for body in run.releases]
+    for release in given:
+        yield from model.differ(HISTORY, {"release": release}, {"release": OneOf(tuple(permits))})
+    behind = names[: max((names.index(step) for step in seen), default=0)]
+    kept = [permit for permit in permits if permit[0] in behind and permit not in given]
+    yield from model.differ(HISTORY, {"kept": kept}, {"kept": []})
     drains = any(each.kind == "drain_job" for each in run.activities)
     for each in run.timers:
-        known = each.summary.startswith(JOB_TIME) or PAUSE.fullmatch(each.summary)
+        # Waiting for the slot takes nothing of the job's time.
+        begun = model.books.struck or (run.granted or inf) <= each.at
+        known = (begun and each.summary.startswith(JOB_TIME)) or PAUSE.fullmatch(each.summary)
         if not known and not (drains and each.summary == CLEARED_AGAIN):
             text = f"it waited for {each.seconds:g} s ({each.summary or 'no reason'})"
             yield model.found("history.timers", text)
@@ -385,10 +395,18 @@ def _end(model: Model) -> Iterator[Finding]:
     took = {"limit": max(moments, default=0.0) - run.granted}
     most = None if run.limit is None else run.limit + IN_TIME
     yield from model.differ(HISTORY, took, {"limit": Number(None, most)})
-    drains = [a.started for a in run.activities if a.kind == "drain_job" and a.started]
+    drains = [a for a in run.activities if a.kind == "drain_job" and a.started]
     for made in model.job.generations if drains and model.books.mocked else ():
-        until = min(drains) + IN_TIME + model.clocks.between(made.step, SERVER)
+        slack = model.clocks.between(made.step, SERVER)
+        until = (drains[0].started or 0.0) + IN_TIME + slack
         late = made.finished is not None and made.finished > until
         if late and made.step in STOPPED_BY_CANCEL and not model.job.has_fault("submit", "poll"):
             stopped = {"outcome": "cancelled"}
             yield from model.differ(raw.ledger(made.step), made.row, stopped)
+        # What the vendor had made by then was paid for.
+        paid = made.good and (made.finished or inf) + slack < (drains[-1].ended or 0.0)
+        there = model.job.record.assets if model.job.record else {}
+        bent = model.job.has_fault("poll", "progress", "result")
+        if paid and made.wanted not in there and not bent:
+            text = f"{made.external_id} succeeded before its vendor was clear, and was not kept"
+            yield model.found("files", text)

@@ -11,7 +11,7 @@ from typing import Any
 from loadtest.books import raw
 from loadtest.books.executions import PROGRESS, Activity, Execution, Written, task_of
 from loadtest.books.facts import mapping
-from loadtest.books.model import DEFAULT, ENDS, RESET, START_AGAIN, STEPS, Books, StageBook
+from loadtest.books.model import DEFAULT, ENDS, OUTSIDE, RESET, START_AGAIN, STEPS, Books, StageBook
 from loadtest.judge.clocks import FAR, SERVER
 from loadtest.judge.compare import EXACT, Begins, Between, Finding, Number, OneOf, Subject, exactly
 from loadtest.judge.reference import ATTEMPT_FAILED, LAG, MOST_ATTEMPTS, Model, State
@@ -85,6 +85,10 @@ def _job(model: Model) -> dict[str, Any]:
         # Others may have ended the record, or it holds what no history has.
         expected["version"] = Number(max(model.states, default=0), None)
         expected["finished_at"] = Between(run.started, None)
+        # Who ends a job from outside gives it the reason.
+        code = str(model.job.api[0].error_code).upper()
+        if len(model.job.executions) == 1 and code in OUTSIDE:
+            expected["error.code"] = run.status.lower()
         return expected
     times = {each.version: _instant(each) for each in run.versions}
     started = (v for v, s in sorted(model.states.items()) if s.status != "queued" and s.step)
@@ -100,7 +104,7 @@ def _job(model: Model) -> dict[str, Any]:
     }
     expected |= _attempts(last)
     if run.result:
-        same = ("step", "status", "percent", "asset_url", "version")
+        same = ("step", "status", "percent", "version")
         expected |= {key: run.result[key] for key in same}
         expected |= {f"attempts.{step}": n for step, n in run.result["attempts"].items()}
     return expected | _error(model)
@@ -209,10 +213,10 @@ def _versions(model: Model, record: dict[str, Any]) -> Iterator[Finding]:
             if number == max(model.states):
                 del expected["error"]
                 expected |= _error(model)
-                if model.run.result:
-                    expected["asset_url"] = model.run.result["asset_url"]
         elif before.get("status") in ENDS:
             expected["status"] = before["status"]
+        elif all(row.get(name) == before.get(name) for name in ("step", "attempt")):
+            expected["percent"] = Number(before["percent"], 100)
         yield from model.differ(raw.STATES, row, expected, f"record.transitions[{number}].")
         before = row
 

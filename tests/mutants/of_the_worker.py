@@ -311,4 +311,78 @@ MUTANTS = (
         rule="still_open",
         jobs=("#1",),
     ),
+    Mutant(
+        name="percent-falls-with-its-vendor",
+        breaks="the percent of an attempt goes down when the vendor's does",
+        old="        self.percent = max(self.percent, percent)\n",
+        new="        self.percent = percent\n",
+        more=(
+            (
+                "        further = self.percent - self._reported >= self._points\n",
+                "        further = abs(self.percent - self._reported) >= self._points\n",
+            ),
+            (
+                "            elif report.percent > self.record.percent:\n",
+                "            elif report.percent != self.record.percent:\n",
+            ),
+        ),
+        scene=SCENES["videos go back"],
+        rule="states.record.transitions[].percent",
+        jobs=("#1", "#2"),
+    ),
+    Mutant(
+        name="attribute-never-falls",
+        breaks="CustomProgress keeps the image's percent when the video begins",
+        old="        record = self.state.change(workflow.now(), note, **fields)\n"
+        "        if record.percent != before:\n",
+        new="        record = self.state.change(workflow.now(), note, **fields)\n"
+        "        if record.percent > before:\n",
+        scene=SCENES["very slow"],
+        rule="history.progress",
+        jobs=(),
+    ),
+    Mutant(
+        name="address-of-the-picture",
+        breaks="a job with a video shows the address of its picture",
+        old='            "asset_url": stored.asset_url,\n',
+        new='            "asset_url": self.record.asset_url or stored.asset_url,\n',
+        rule="jobs.job.asset_url",
+        jobs=(),
+    ),
+    Mutant(
+        name="paid-video-dropped",
+        breaks="a video that is ready after its job was cancelled is not stored",
+        old="            if stage.name not in there and (bought :=",
+        new="            if not (stage.called_back or stage.name in there) and (bought :=",
+        scene=SCENES["cancelled in its video"],
+        rule="files",
+        jobs=("#1",),
+    ),
+    Mutant(
+        name="time-runs-in-the-queue",
+        breaks="a job's time begins before it has the slot",
+        old="            await self._until_held(self._slot)\n"
+        "            self._timer = asyncio.create_task(self._run_out())\n",
+        new="            self._timer = asyncio.create_task(self._run_out())\n"
+        "            await self._until_held(self._slot)\n",
+        scene=SCENES["long wait"],
+        rule="history.timers",
+    ),
+    Mutant(
+        name="gate-kept",
+        breaks="a stage's gate is given back only when its job closes",
+        old="            self._gates[self._made[0].name].release()\n",
+        new="            pass\n",
+        scene=SCENES["gates"],
+        rule="history.kept",
+    ),
+    Mutant(
+        name="termination-told-as-a-time-out",
+        breaks="a job that was terminated says that its time was up",
+        old="return RESET if was_reset else drain.closed.value",
+        new='return RESET if was_reset else "timed_out"',
+        scene=SCENES["terminated"],
+        rule="states.record.error.code",
+        jobs=("#1",),
+    ),
 )

@@ -40,6 +40,7 @@ from tests.loadtest.synthetic import (
     payloads,
     put,
     signal_of,
+    url,
 )
 
 assert families
@@ -383,6 +384,73 @@ def test_cost_that_differs_from_the_vendors_is_convicted(honest: Synthetic, unit
 
     honest.history(SECOND, told)
     assert convicted(honest, "history.result.units") == ({SECOND} if units != "2" else set())
+
+
+def test_time_that_runs_before_the_permit_is_convicted(honest: Synthetic) -> None:
+    def sooner(events: list[Row]) -> None:
+        [timer] = [event for event in events if "timerStartedEventAttributes" in event]
+        timer["eventTime"] = moved(timer["eventTime"], -JOB_SECONDS)
+
+    honest.history(LAST, sooner)
+    assert convicted(honest, "history.timers") == {LAST}
+
+
+def test_address_that_is_not_of_the_last_file_is_convicted(honest: Synthetic) -> None:
+    def picture(events: list[Row]) -> None:
+        closed = events[-1]["workflowExecutionCompletedEventAttributes"]
+        rewrite(closed["result"], lambda body: body.update(asset_url=url(LAST, "image")))
+
+    tell(honest, LAST, asset_url=url(LAST, "image"))
+    honest.history(LAST, picture)
+    assert convicted(honest, "jobs.job.asset_url") == {LAST}
+
+
+@pytest.mark.parametrize(("code", "guilty"), [("timed_out", {SECOND}), ("terminated", set())])
+def test_reason_of_an_end_from_outside_is_how_its_run_closed(
+    honest: Synthetic, code: str, guilty: set[str]
+) -> None:
+    terminate(honest, code)
+    assert convicted(honest, "jobs.job.error.code") == guilty
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_generation_that_never_ends_is_waited_for_after_its_jobs_end(
+    honest: Synthetic, *, ends: bool
+) -> None:
+    terminate(honest, "terminated")
+    if not ends:
+        honest.change(VIDEO, 2, finished_at=None, outcome=None)
+    assert bool(convicted(honest, "overlap")) == (not ends)
+
+
+def terminate(honest: Synthetic, code: str) -> None:
+    """The second job's run was closed from outside."""
+
+    limits = {"job_seconds": JOB_SECONDS, "drain_seconds": JOB_SECONDS}
+
+    def close(events: list[Row]) -> None:
+        for event in events:
+            marker = event.get("markerRecordedEventAttributes") or {}
+            rewrite(
+                (marker.get("details") or {}).get("result"),
+                lambda body: "limits" in body and body.update(limits=limits),
+            )
+        del events[-1]["workflowExecutionCompletedEventAttributes"]
+        events[-1] |= {
+            "eventType": "EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED",
+            "workflowExecutionTerminatedEventAttributes": {},
+        }
+
+    honest.history(SECOND, close)
+    tell(honest, SECOND, status="failed", error={"code": code, "message": "It was ended."})
+
+
+def tell(honest: Synthetic, name: str, **other: Any) -> None:
+    """The list says something else of a job."""
+    honest.edit(
+        raw.JOBS,
+        lambda rows: [row["job"].update(other) for row in rows if row["job"]["job_id"] == name],
+    )
 
 
 def test_fifth_attempt_is_convicted(honest: Synthetic) -> None:

@@ -151,3 +151,15 @@ def a_gate_that_was_not_given_back(f: Forger) -> Iterable[str]:
                 rewrite(body["input"], lambda permit: permit.update(token=permit["token"] - 1))
 
     return f.history(f.job(), other)
+
+
+@forgery_of("gates")
+def a_gate_whose_release_is_another_signal(f: Forger) -> Iterable[str]:
+    name = "signalExternalWorkflowExecutionInitiatedEventAttributes"
+
+    def other(events: list[Row]) -> None:
+        for event in events:
+            if body := event.get(name):
+                body["signalName"] = "withdraw"
+
+    return f.history(f.job(), other)
