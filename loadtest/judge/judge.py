@@ -344,7 +344,7 @@ def judge_stage(
         parts=breakdown(scheduled) if scheduled else None,
         retries=retry_book(jobs),
         faults=fault_book(jobs),
-        callbacks=callback_book(jobs) if "video" in books.mocks else CallbackBook(),
+        callbacks=callback_book(jobs) if books.callbacks_known else CallbackBook(),
         history_events=spread(run.events for run in runs),
         history_tasks=spread(run.workflow_tasks for run in runs),
         history_bytes=spread(run.bytes for run in runs),
@@ -367,7 +367,7 @@ def _count(result: StageResult, books: Books, found: list[Finding]) -> None:
         for name, found in result.at_once.items()
         if (name != VENDORS or books.mocked) and (name != TEMPORAL or found.intervals)
     ]
-    planned, known = counts["planned"], "video" in books.mocks
+    planned, known = counts["planned"], books.callbacks_known
     unaccounted = len(result.retries.unaccounted) + len(result.faults.unaccounted)
     result.metrics = {
         "success_rate": counts["succeeded"] / planned if planned else 0.0,

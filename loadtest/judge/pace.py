@@ -49,7 +49,7 @@ def percentile(ordered: Sequence[float], percent: float) -> float:
 FORMULA = (
     "bound = max( max_j(r_j + s_j), max_k(r_k + sum of s_j over j >= k / limit) ), with r_j the "
     "planned instant of job j (counted from the first, in order) and s_j the vendors' own time "
-    "for its image and video that succeeded"
+    "for its generations that succeeded"
 )
 
 

@@ -205,12 +205,13 @@ def _harm_by_vendors(judgement: Judgement) -> Iterator[Seen]:
     text = text if known else "none armed, none met"
     text = text if books.mocks else "only mocks can be made to misbehave"
     yield "faults of vendors", bool(books.mocks and fired), text, (LEDGERS,)
-    found, videos = fates(judgement), [row for job in books.jobs for row in job.of("video")]
+    found, called = fates(judgement), {each.name for each in books.pipeline if each.called_back}
+    made = [row for job in books.jobs for row in job.generations if row.step in called]
     harms = [f"{found[fate]} {fate.replace('_', ' ')}" for fate in HARMS if found[fate]]
     text = ", ".join(harms) or f"none of {found.total()}"
-    if "video" not in books.mocks:
+    if not books.callbacks_known:
         harms, text = [], UNSENT
-    elif videos and not any(row.calls_back for row in videos):
+    elif made and not any(row.calls_back for row in made):
         harms, text = [], "the vendor had no callback address: every end was polled"
     yield "callbacks that go wrong", bool(harms), text, (LEDGERS, RECEIPTS)
     calls = Counter[str]()

@@ -1,6 +1,7 @@
 """Jobs by each book, failed generations, callbacks and histories: whether everything adds up."""
 
 from collections.abc import Callable
+from itertools import chain
 
 from loadtest.books.model import (
     ENDS,
@@ -45,13 +46,9 @@ from loadtest.report.page import (
 from loadtest.times import duration
 
 _KINDS = ("lost", "duplicated", "orphaned", "charged_twice", "disagreements", "still open")
-_COUNTED: tuple[tuple[Witness, str, Callable[[JobFacts], bool]], ...] = (
+Counted = tuple[Witness, str, Callable[[JobFacts], bool]]
+_COUNTED: tuple[Counted, ...] = (
     (RUNNER, "accepted by the API", lambda job: bool(job.submissions)),
-    (
-        FILES,
-        "with a video that decodes",
-        lambda job: "video" in job.files and job.files["video"].problem is None,
-    ),
     (RECORDS, "listed by the API and ended", lambda job: job.status in ENDS),
     (
         RECORDS,
@@ -64,9 +61,20 @@ _COUNTED: tuple[tuple[Witness, str, Callable[[JobFacts], bool]], ...] = (
         "with a history that is closed",
         lambda job: job.execution is not None and job.execution.closed is not None,
     ),
-    (LEDGERS, "with an image that succeeded", lambda job: any(g.good for g in job.of("image"))),
-    (LEDGERS, "with a video that succeeded", lambda job: any(g.good for g in job.of("video"))),
 )
+
+
+def _of_step(step: str, *, is_shown: bool) -> list[Counted]:
+    """Return what files, and the vendor's ledger if it is shown, say of one step."""
+
+    def is_whole(job: JobFacts) -> bool:
+        return step in job.files and job.files[step].problem is None
+
+    def has_good(job: JobFacts) -> bool:
+        return any(generation.good for generation in job.of(step))
+
+    made: Counted = (LEDGERS, f"whose {step} succeeded", has_good)
+    return [(FILES, f"whose {step} decodes", is_whole), *([made] if is_shown else [])]
 
 
 def conservation(judgement: Judgement) -> Section:
@@ -81,11 +89,13 @@ def conservation(judgement: Judgement) -> Section:
         "its mistakes, and count as one. Each difference is named in the first section."
     )
     names = tuple(f"#stage {stage.name}" for stage in stages)
+    of_steps = (
+        _of_step(each.name, is_shown=judgement.books.shows(each.name))
+        for each in judgement.books.pipeline
+    )
     counted = [
         row(book.name, book.code, text, *(str(sum(map(has, s.jobs.values()))) for s in stages))
-        for book, text, has in _COUNTED
-        if book in books
-        and (book is not LEDGERS or any(step in text for step in judgement.books.mocks))
+        for book, text, has in chain(_COUNTED, *of_steps)
     ]
     differences = [row(kind, *_counts(judgement.stages, kind)) for kind in _KINDS]
     sums = ("stage", "#submitted", "#ended", "#still open", "adds up")
@@ -190,7 +200,7 @@ def callbacks(judgement: Judgement) -> Section:
         "lost; lost must be 0. A vendor sends one per change of a task, or withholds it by a fault."
     )
     blocks: list[Block] = [Text("Without mocks it is not known what was sent.")]
-    if "video" in judgement.books.mocks:
+    if judgement.books.callbacks_known:
         fates = (*FATES, AGAIN, MADE_GOOD, GONE)
         rows = [
             row(

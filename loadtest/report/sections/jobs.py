@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import groupby, pairwise
+from itertools import cycle, groupby, pairwise
 from typing import Any
 from urllib.parse import quote
 
@@ -36,11 +36,12 @@ from loadtest.times import duration, timestamp
 MOST_GENERATIONS, MOST_LANES = 600, 8
 SLOWEST, MOST_FAILURES = 5, 200
 _ADDRESS = re.compile(r"https?://[^\s<>\"']+")
-_VENDORS = (("image", "image"), ("video", "video"), ("failed", "failed generation"))
+# The colours of the steps, in turn.
+_COLOURS = ("image", "video")
 _MARKS = (("mark", "callback received"), ("fault", "fault injected"))
-_EVENTS = (*_VENDORS, ("slot", "hand-over"), *_MARKS, ("kill", "process restarted"))
+_EVENTS = (("slot", "hand-over"), *_MARKS, ("kill", "process restarted"))
 _BOOKS = {
-    VENDORS: (LEDGERS, "image accepted to video finished, by both vendors' clocks"),
+    VENDORS: (LEDGERS, "first accepted to last finished, by the vendors' clocks"),
     RECORDS: (JOURNAL, "running to end"),
     TEMPORAL: (HISTORIES, "permit in force to run closed"),
 }
@@ -73,9 +74,9 @@ def _end(job: JobFacts) -> float:
     return job.finished or 0.0
 
 
-def _generation(g: Generation) -> Bar:
+def _generation(g: Generation, colour: str) -> Bar:
     title = f"{g.external_id}: {g.outcome}, {duration(g.seconds)}"
-    return Bar(g.accepted or 0.0, g.finished or 0.0, g.step if g.good else "failed", title)
+    return Bar(g.accepted or 0.0, g.finished or 0.0, colour if g.good else "failed", title)
 
 
 def proof(judgement: Judgement) -> Section:
@@ -97,7 +98,7 @@ def proof(judgement: Judgement) -> Section:
                 blocks.append(Notice(BAD, text))
     if judgement.books.mocked:
         stages = zip(judgement.books.stages, judgement.stages, strict=True)
-        blocks += filter(None, (_lanes(stage, result) for stage, result in stages))
+        blocks += filter(None, (_lanes(judgement.books, *both) for both in stages))
     known = tuple(_BOOKS[name][0] for name in books)
     lead = (
         "An interval per job and book; a sweep line counts how many cover an instant. The most at "
@@ -141,11 +142,11 @@ def lanes(judgement: Judgement) -> Chart | None:
     if not pairs:
         return None
     stage, result = max(pairs, key=lambda pair: len(pair[0].jobs))
-    drawn = _lanes(stage, result)
+    drawn = _lanes(judgement.books, stage, result)
     if not isinstance(drawn, Chart):
         return None
     more = [lane for lane in _events(judgement.books, stage) if lane.bars]
-    return replace(drawn, lanes=drawn.lanes + more, legend=_EVENTS)
+    return replace(drawn, lanes=drawn.lanes + more, legend=drawn.legend + _EVENTS)
 
 
 def _events(books: Books, stage: StageBook) -> Iterator[Lane]:
@@ -174,7 +175,7 @@ def _generations(job: JobFacts) -> int:
     return len(job.generations)
 
 
-def _lanes(stage: StageBook, result: StageResult) -> Block | None:
+def _lanes(books: Books, stage: StageBook, result: StageResult) -> Block | None:
     """Return the vendors' generations by their own clocks; what overlaps gets a lane of its own."""
     made = [g for job in stage.jobs.values() for g in job.generations if g.accepted and g.finished]
     if not made:
@@ -185,17 +186,19 @@ def _lanes(stage: StageBook, result: StageResult) -> Block | None:
         f"Stage {stage.name}: what each vendor worked on, by its own clock. What overlaps has a "
         "lane of its own."
     )
+    steps = dict(zip((each.name for each in books.pipeline), cycle(_COLOURS), strict=False))
     lanes = [
-        Lane(step, list(map(_generation, g)))
-        for step in dict.fromkeys(g.wanted for g in made)
-        for g in _packed(made, step)
+        Lane(step, [_generation(each, colour) for each in packed])
+        for step, colour in steps.items()
+        for packed in _packed(made, step)
     ]
     marks = [
         Bar(pair.begin, pair.end, "fault", f"{pair.second} beside {pair.first}")
         for pair in result.at_once[VENDORS].pairs
     ]
     lanes += [Lane("more than the limit", marks)] if marks else []
-    return Chart(text, lanes, _VENDORS, height=26)
+    legend = (*((colour, step) for step, colour in steps.items()), ("failed", "failed generation"))
+    return Chart(text, lanes, legend, height=26)
 
 
 def _packed(made: list[Generation], step: str) -> list[list[Generation]]:

@@ -128,7 +128,7 @@ def _banners(judgement: Judgement) -> list[str]:
         found.append(
             "Mocks were on: timings are simulated. What is proven is order, not speed of a vendor."
         )
-    if len(mocks) == 1:
+    if mocks and not judgement.books.mocked:
         found.append(
             f"Only the {mocks[0]} service was a mock: the other vendor's own book is absent, so"
             " nothing is said here about its charges, nor about what ran at once by both clocks."

@@ -200,8 +200,8 @@ def test_large_run_has_a_small_page(tmp_path: Path) -> None:
         ((), ["Mocks were off"], ["Only the"]),
         (
             ("video",),
-            ["Only the video service was a mock", "with a video that succeeded"],
-            ["Mocks were off", "with an image that succeeded"],
+            ["Only the video service was a mock", "whose video succeeded"],
+            ["Mocks were off", "whose image succeeded"],
         ),
     ],
 )
@@ -214,6 +214,17 @@ def test_report_without_mocks_states_what_it_cannot_show(
 
     assert [words for words in said if words not in text] == []
     assert [words for words in [*unsaid, "both vendors' clocks"] if words in text] == []
+
+
+def test_pipeline_of_one_mocked_vendor_lacks_no_book(honest: Synthetic) -> None:
+    stage = {"name": "video", "vendor": "video", "called_back": True}
+    honest.told(raw.RUN, stages=[stage], mocks=["video"])
+    text = honest.drawn("report.md")
+
+    assert "| with a callback received |" in text
+    assert "| whose video succeeded |" in text
+    absent = ("Only the", "Without mocks", "without mocks", "whose image")
+    assert [words for words in absent if words in text] == []
 
 
 @pytest.mark.parametrize(
