@@ -5,6 +5,7 @@ import os
 from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 from rich.console import Console
@@ -23,8 +24,24 @@ from shared.texts import localized
 PASSED, FAILED, USAGE, NOT_REACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
 # A CI is no terminal, even if its output looks like one.
 _TERMINAL = False if os.environ.get("CI") else None
-console = Console(force_terminal=_TERMINAL)
-errors = Console(stderr=True, force_terminal=_TERMINAL)
+
+
+class _Console(Console):
+    """Falls silent when nobody reads it any more: a closed pipe or terminal costs no run."""
+
+    def print(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            super().print(*args, **kwargs)
+        except OSError:
+            silence = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(silence, self.file.fileno())
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+console = _Console(force_terminal=_TERMINAL)
+errors = _Console(stderr=True, force_terminal=_TERMINAL)
 # The options of a run are text; the plan checks all of them at once.
 _TEXTS = {
     "--pipeline": "whose jobs: genvideo, or one of PIPELINES",

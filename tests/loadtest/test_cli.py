@@ -7,6 +7,7 @@ import pty
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,6 +137,21 @@ def test_sigterm_of_the_process_group_is_one_interrupt() -> None:
         [sys.executable, "-c", _HEEDS], capture_output=True, text=True, check=False, timeout=60
     )
     assert (done.stdout, done.returncode) == ("in good order\n", -signal.SIGINT)
+
+
+@pytest.mark.parametrize("opened", [os.pipe, pty.openpty], ids=["pipe", "terminal"])
+def test_output_that_nobody_reads_changes_no_verdict(
+    tmp_path: Path, opened: Callable[[], tuple[int, int]]
+) -> None:
+    run = Synthetic(tmp_path / "reports").write().folder.path
+    reader, writer = opened()
+    os.close(reader)
+    command = [sys.executable, "-m", "loadtest", "report", str(run)]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (run / "report.html").is_file()
 
 
 def test_early_interrupt_ends_silently(tmp_path: Path) -> None:
