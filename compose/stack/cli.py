@@ -19,7 +19,7 @@ from compose.stack.commands import (
 from compose.stack.given import raise_wrong
 from compose.stack.output import INTERRUPTED, USAGE, StackError, complain, reason_of
 from compose.stack.settings import Settings, load, load_for_down, read
-from compose.stack.subprocesses import raise_on_sigterm
+from compose.stack.subprocesses import raise_on_end
 from shared.texts import replace_unprintable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,7 +65,7 @@ STANDALONE: dict[str, Callable[[], int]] = {
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command and return the exit status."""
-    raise_on_sigterm()
+    raise_on_end()
     replace_unprintable()
     try:
         return _dispatch(list(arguments)) or 0

@@ -13,11 +13,12 @@ from compose.stack.output import UNREACHABLE, StackError, complain
 
 
 class Terminated(KeyboardInterrupt):
-    """An interrupt by SIGTERM, which has reached only this process."""
+    """An interrupt by SIGTERM or SIGHUP, which started programs have not heeded."""
 
 
-def raise_on_sigterm() -> None:
-    """Treat the first SIGTERM as an interrupt, so that started programs are ended, too.
+def raise_on_end() -> None:
+    """Treat the first SIGTERM, or the SIGHUP of a closed terminal, as an interrupt, so that started
+    programs are ended, too.
 
     One that ends a process group comes twice, because make hands it on: the second one must not
     disturb the end.
@@ -31,6 +32,9 @@ def raise_on_sigterm() -> None:
             raise Terminated
 
     signal.signal(signal.SIGTERM, terminated)
+    # nohup has it ignored.
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, terminated)
     # A background job of a script starts with interrupts ignored, and would pass that on.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -104,10 +108,14 @@ def hand_over(
 ) -> int:
     """Run in the foreground on the user's terminal and return its exit status.
 
-    The terminal passes an interrupt to the program, and we pass on SIGTERM; then we wait until the
-    program has ended.
+    The terminal passes an interrupt to the program, and we pass on SIGTERM and SIGHUP; then we wait
+    until the program has ended.
     """
-    with subprocess.Popen(command, env=env, cwd=cwd) as process:
+
+    def heed_no_hangup() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    with subprocess.Popen(command, env=env, cwd=cwd, preexec_fn=heed_no_hangup) as process:
         while True:
             try:
                 status = process.wait()

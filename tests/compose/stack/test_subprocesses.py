@@ -1,5 +1,6 @@
 """A command that is stopped stops its children; output and input of other programs."""
 
+import os
 import signal
 import stat
 import subprocess
@@ -24,8 +25,8 @@ except KeyboardInterrupt:
 """
 PARENT = f"""
 import sys
-from compose.stack.subprocesses import hand_over, raise_on_sigterm
-raise_on_sigterm()
+from compose.stack.subprocesses import hand_over, raise_on_end
+raise_on_end()
 sys.exit(hand_over([sys.executable, "-c", {CHILD!r}]))
 """
 
@@ -45,6 +46,23 @@ def test_sigterm_is_passed_on_as_an_interrupt(ignored: str) -> None:
         process.send_signal(signal.SIGTERM)
         said, _ = process.communicate("\n", timeout=60)
     assert (said, process.returncode) == ("tidied up\n", 7)
+
+
+@pytest.mark.parametrize("nohup", [[], ["nohup"]], ids=["terminal", "nohup"])
+def test_closed_terminal_is_an_interrupt_except_under_nohup(nohup: list[str]) -> None:
+    """The terminal's SIGHUP reaches the whole process group."""
+    with subprocess.Popen(
+        [*nohup, sys.executable, "-c", PARENT], cwd=ROOT, start_new_session=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        ignored = int(status.partition("SigIgn:")[2].split()[0], 16)
+        os.killpg(process.pid, signal.SIGKILL if nohup else signal.SIGHUP)
+        said, _ = process.communicate("\n", timeout=60)
+    # SIGHUP has the lowest bit.
+    assert (said, ignored & 1) == (("", 1) if nohup else ("tidying\ntidied up\n", 0))
 
 
 def test_output_of_a_program_is_private(tmp_path: Path) -> None:
