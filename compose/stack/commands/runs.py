@@ -16,7 +16,7 @@ from compose.stack.settings import Settings
 from compose.stack.subprocesses import capture
 
 # make's variable -> the load test's option; `ladder` takes only the first group.
-_ANY = {
+_OPTIONS = {
     "PIPELINE": "--pipeline",
     "SEED": "--seed",
     "THRESHOLDS": "--threshold",
@@ -24,8 +24,10 @@ _ANY = {
     "ON_VIDEO_FAILURE": "--on-video-failure",
     "PRESET": "--preset",
     "RULE": "--fault",
+    "RATE": "--rate",
+    "STALL": "--stall",
+    "CONCURRENCY": "--concurrency",
 }
-_ONE_STAGE = {"RATE": "--rate", "STALL": "--stall", "CONCURRENCY": "--concurrency"}
 # Settings that decide how jobs run. Ports and secrets of a stack do not belong to the run.
 _SHAPING = re.compile(r"WORKERS|MOCKS|GATES|PIPELINES|MOCK_\w+|\w+_SECONDS")
 
@@ -44,14 +46,12 @@ def jobs(settings: Settings, number: str, environ: Mapping[str, str]) -> int:
             f"make test-{shown(number)}: N must be a whole number from 1 on, as in make test-20"
         )
     count = str(int(number))
-    known, words = _ANY | _ONE_STAGE, ["run", "--jobs", count]
-    return _replayed(settings, f"test-{count}", environ, words=words, known=known)
+    return _replayed(settings, f"test-{count}", environ, ["run", "--jobs", count])
 
 
 def ladder(settings: Settings, environ: Mapping[str, str]) -> int:
     """Run all stages into one report."""
-    words = ["run", "--stages", "ladder"]
-    return _replayed(settings, "ladder", environ, words=words, known=_ANY)
+    return _replayed(settings, "ladder", environ, ["run", "--stages", "ladder"])
 
 
 def report(settings: Settings, environ: Mapping[str, str]) -> int:
@@ -64,23 +64,16 @@ def report(settings: Settings, environ: Mapping[str, str]) -> int:
     return stack.loadtest(["report", f"{stack.reports}/{run}"], _handed(settings, environ))
 
 
-def _replayed(
-    settings: Settings,
-    target: str,
-    environ: Mapping[str, str],
-    *,
-    words: list[str],
-    known: Mapping[str, str],
-) -> int:
+def _replayed(settings: Settings, target: str, environ: Mapping[str, str], words: list[str]) -> int:
     """Bring the stack up with the present code and settings, run the load test, then replay its
     histories with the worker's code, which the load test lacks.
 
-    Its options are those of `known` with their values, and the switches that are 1. Its report
+    Its options are those of `_OPTIONS` with their values, and the switches that are 1. Its report
     prints the make line that repeats it. Nothing is started or changed if an option is wrong.
     """
-    given = [name for name in known if environ.get(name)]
+    given = [name for name in _OPTIONS if environ.get(name)]
     asked = [name for name, value in options(Switches, environ) if value == "1"]
-    passed = [word for name in given for word in (known[name], environ[name])]
+    passed = [word for name in given for word in (_OPTIONS[name], environ[name])]
     arguments = [*words, *passed, *(f"--{name}" for name in asked)]
     handed = _handed(settings, environ)
     stack = modes.prepared(settings)

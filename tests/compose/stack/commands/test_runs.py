@@ -85,12 +85,6 @@ def test_other_mode_than_the_running_one_is_refused(settings: Load) -> None:
         runs.jobs(running, "1", {})
 
 
-def test_ladder_refuses_a_rate(settings: Load, recorder: Recorder) -> None:
-    runs.ladder(settings(), {"SEED": "7", "RATE": "2/s", "RESET": "1"})
-    options = ("run", "--stages", "ladder", "--seed", "7", "--reset")
-    assert recorder.arguments == [*options, *REPLAYED]
-
-
 def test_report_is_drawn_again_by_its_name(settings: Load, recorder: Recorder) -> None:
     for environ, name in (({}, "latest"), ({"RUN": "20261125-a9a4"}, "20261125-a9a4")):
         runs.report(settings(), environ)
@@ -147,13 +141,16 @@ OF_ANY = {
     "PRESET": "everything-at-once",
     "RULE": RULE,
     "RESET": "1",
+    "RATE": "2/s",
+    "STALL": "9",
+    "CONCURRENCY": "4",
 }
 
 
 @pytest.mark.parametrize(
     ("words", "environ", "target"),
     [
-        (["jobs", "020"], OF_ANY | {"RATE": "2/s", "STALL": "9", "CONCURRENCY": "4"}, "test-20"),
+        (["jobs", "020"], OF_ANY, "test-20"),
         (["jobs", "1"], {}, "test-1"),
         (["ladder"], OF_ANY, "ladder"),
         (["jobs", "5"], {"WORKERS": "3", "MOCK_SPEED": "50", "GATES": "image,video"}, "test-5"),
