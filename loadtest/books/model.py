@@ -302,10 +302,18 @@ class Books:
         """Books that could not be read at all: their silence says nothing of a job."""
         return {str(problem).split(":", 1)[0] for problem in self.run.get("unread") or []}
 
+    @cached_property
+    def replanned(self) -> set[str]:
+        """The mocks whose fault rules a user changed during the run: its books have the first."""
+        before = mapping(self.run.get("vendors_before"))
+        after = {step: mapping(mapping(self.vendors.get(step)).get("stats")) for step in self.mocks}
+        name = "plan_version"
+        return {s for s in self.mocks if mapping(before.get(s)).get(name) != after[s].get(name)}
+
     @property
     def armed(self) -> bool:
         """Whether the mocks had any fault to inject."""
-        return bool(self.rules or self.run["plan"].get("faults"))
+        return bool(self.rules or self.replanned or self.run["plan"].get("faults"))
 
     def is_struck(self, kind: str, target: str) -> bool:
         """Whether chaos did this to a process or a workflow."""

@@ -40,7 +40,7 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
     """Find faults that their rule did not decide on, and events that a rule has met untraced."""
     if books.struck or any(map(books.was_killed, books.mocks)):
         return
-    for rule in books.rules:
+    for rule in (rule for rule in books.rules if rule.service not in books.replanned):
         met: dict[tuple[str, int], float] = {}
         for job in books.jobs:
             for row in job.rows.get(raw.FAULTS, ()):

@@ -117,6 +117,7 @@ async def get_stats(mock: TheMock) -> dict[str, Any]:
         "callbacks_pending": mock.sender.pending,
         "faults_injected": mock.plan.injected,
         "rules_armed": mock.plan.in_force,
+        "plan_version": mock.plan.version,
         "file_bytes": mock.files.size,
         "speed": mock.clock.speed,
     }

@@ -158,7 +158,7 @@ class FaultPlan:
         self.on_hit: Callable[[Fault], None] = lambda _fault: None
         self._points = points
         self._clock = clock
-        self._version = 0
+        self.version = 0
         self.clear()
 
     def clear(self) -> None:
@@ -241,16 +241,16 @@ class FaultPlan:
     def _armed_for(self, generation: Generation) -> Found:
         """Find the rules once per generation and version of the plan, because polls must stay
         cheap."""
-        if generation.rules_version != self._version:
+        if generation.rules_version != self.version:
             found: Found = {}
             for rule in self._fitting:
                 if rule.concerns(generation):
                     found.setdefault(rule.fault.kind.where, []).append(rule)
-            generation.rules, generation.rules_version = found, self._version
+            generation.rules, generation.rules_version = found, self.version
         return generation.rules
 
     def _index(self) -> None:
-        self._version += 1
+        self.version += 1
         self._fitting = [
             rule for rule in self._rules if rule.fits_service(self.service, self._points)
         ]

@@ -155,6 +155,20 @@ def delayed_by_a_length_of_time_that_is_a_text(f: Forger) -> str:
     return "faults.with.seconds"
 
 
+def armed_and_cleared_during_the_run(f: Forger) -> str:
+    """Of the rules that have met jobs each second one was armed later; another one was cleared."""
+
+    def plan(run: Row) -> None:
+        for body in run["faults"].values():
+            cleared = {"name": "cleared", "where": "submit", "do": "refuse"}
+            body["rules"] = [*body["rules"][::2], cleared]
+
+    f.json(raw.RUN, plan)
+    f.json(raw.VENDORS, lambda told: told["image"]["stats"].update(plan_version=2))
+    f.json(raw.VENDORS, lambda told: told["video"]["stats"].update(plan_version=2))
+    return "faults.rule"
+
+
 def asked_for_more_than_its_job_says(f: Forger) -> str:
     f.orders(
         f.order[0],
@@ -206,6 +220,7 @@ def _divide(events: list[Row], place: int) -> None:
         (PLAIN, shown_by_a_poll_before_the_feed_had_it),
         ("everything-at-once", delayed_by_a_length_of_time_that_is_a_text),
         (PLAIN, divided_between_tasks_by_a_slow_local_activity),
+        ("everything-at-once", armed_and_cleared_during_the_run),
     ],
     ids=lambda it: it if isinstance(it, str) else it.__name__,
 )

@@ -56,9 +56,12 @@ async def test_used_up_or_foreign_rules_do_not_count_as_armed(
 ) -> None:
     once = {"where": "submit", "do": "refuse", "until": {"count": 1}}
     await image_mock.arm(once, OLD, {"where": "callback", "do": "lose"})
-    assert (await image_mock.json("/admin/stats"))["rules_armed"] == 2
+    armed = await image_mock.json("/admin/stats")
+    assert armed["rules_armed"] == 2
     await image_mock.post("/img/submit", {"prompt": "cat"})
-    assert (await image_mock.json("/admin/stats"))["rules_armed"] == 1
+    spent = await image_mock.json("/admin/stats")
+    assert spent["rules_armed"] == 1
+    assert spent["plan_version"] == armed["plan_version"]
 
 
 async def test_journal_is_searched_newest_first(image_mock: Service) -> None:
