@@ -5,15 +5,10 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter
 from temporalio.api.common.v1 import Payloads
+from temporalio.api.enums.v1 import EventType
 from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
-from temporalio.client import (
-    Client,
-    WorkflowContinuedAsNewError,
-    WorkflowExecutionStatus,
-    WorkflowFailureError,
-)
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHistoryEventFilterType
 from temporalio.converter import DataConverter
-from temporalio.exceptions import TerminatedError, TimeoutError
 from temporalio.service import RPCError, RPCStatusCode
 
 from .messages import Closed, RunRef, granted_signal
@@ -25,6 +20,11 @@ ENDS = tuple(
     f"activity_task_{end}_event_attributes"
     for end in ("completed", "failed", "timed_out", "canceled")
 )
+# The ends that a run's own code did not make.
+CLOSED = {
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED: Closed.TERMINATED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT: Closed.TIMED_OUT,
+}
 # How long a place is kept: beyond the time of its activities; at least, after an end from outside,
 # for local activities; if nothing is known, because the SDK holds heartbeats back for up to a
 # minute.
@@ -34,23 +34,22 @@ _NAMESPACE = re.compile(r"Namespace \S+ is not found")
 
 
 async def until_closed(client: Client, run: RunRef) -> Closed:
-    """Wait by long poll until exactly this run has closed."""
+    """Wait by long poll until exactly this run has closed.
+
+    What it returns is not decoded, because it may be encrypted, or foreign. The next run of its
+    chain is another run, and requests for itself.
+    """
     handle = client.get_workflow_handle(run.job_id, run_id=run.run_id)
     try:
-        await handle.result(follow_runs=False)
-    except WorkflowContinuedAsNewError:
-        # The next run of the chain is another run, and requests for itself.
-        return Closed.ORDERLY
-    except WorkflowFailureError as failure:
-        if isinstance(failure.cause, TerminatedError):
-            return Closed.TERMINATED
-        if isinstance(failure.cause, TimeoutError):
-            return Closed.TIMED_OUT
+        async for event in handle.fetch_history_events(
+            wait_new_event=True, event_filter_type=WorkflowHistoryEventFilterType.CLOSE_EVENT
+        ):
+            return CLOSED.get(event.event_type, Closed.ORDERLY)
     except RPCError as error:
         if not is_no_run(error):
             raise
         return Closed.UNKNOWN
-    return Closed.ORDERLY
+    raise RuntimeError("the long poll has ended without the end of the run")
 
 
 async def is_open(client: Client, run: RunRef) -> bool:

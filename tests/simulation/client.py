@@ -11,8 +11,6 @@ from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
-from temporalio.client import WorkflowFailureError
-from temporalio.exceptions import ApplicationError, CancelledError, TerminatedError, TimeoutError
 from temporalio.service import RPCError, RPCStatusCode
 
 from tests.simulation.history import Run, Status, timestamp, to_proto
@@ -46,16 +44,10 @@ class Handle:
             lambda: _description(self._server, self._server.find(self.id, self.run_id))
         )
 
-    async def result(self, **_: Any) -> Any:
-        """The end of this run, by long poll."""
-        process = self._client.process
-        run = await self._client.call(lambda: self._server.find(self.id, self.run_id))
-        if run.is_open:
-            future = process.create_future()
-            hop = self._server.hop(f"poll {process.name}")
-            run.waiting.append(lambda: process.world.after(hop, settle, future, None, None))
-            await future
-        _raise_end(run)
+    async def result(self) -> None:
+        """Return when the run has ended, by long poll."""
+        async for _ in self.fetch_history_events(wait_new_event=True):
+            pass
 
     async def query(self, name: str, *args: Any, **options: Any) -> Any:
         payloads = self._server.table.of(*args)
@@ -82,12 +74,23 @@ class Handle:
 
         await self._client.call(end)
 
-    async def fetch_history_events(self, **_: Any) -> AsyncIterator[HistoryEvent]:
-        def read() -> list[HistoryEvent]:
-            run = self._server.find(self.id, self.run_id)
-            return [to_proto(event) for event in run.events]
+    async def fetch_history_events(
+        self, *, wait_new_event: bool = False, **_: Any
+    ) -> AsyncIterator[HistoryEvent]:
+        """All events, or by long poll the end of the run alone."""
+        process = self._client.process
 
-        for event in await self._client.call(read):
+        def read() -> tuple[Run, list[HistoryEvent]]:
+            run = self._server.find(self.id, self.run_id)
+            return run, [] if wait_new_event else [to_proto(event) for event in run.events]
+
+        run, events = await self._client.call(read)
+        if wait_new_event and run.is_open:
+            future = process.create_future()
+            hop = self._server.hop(f"poll {process.name}")
+            run.waiting.append(lambda: process.world.after(hop, settle, future, None, None))
+            await future
+        for event in events or [to_proto(run.events[-1])]:
             yield event
 
 
@@ -113,20 +116,6 @@ class ActivityHandle:
             raise RPCError("no such activity", RPCStatusCode.NOT_FOUND, b"")
 
         await self._client.call(fail)
-
-
-def _raise_end(run: Run) -> None:
-    """As the SDK does for a run that has not completed."""
-    if run.status is Status.TERMINATED:
-        raise WorkflowFailureError(cause=TerminatedError("terminated"))
-    if run.status is Status.TIMED_OUT:
-        raise WorkflowFailureError(
-            cause=TimeoutError("timed out", type=None, last_heartbeat_details=[])
-        )
-    if run.status is Status.CANCELED:
-        raise WorkflowFailureError(cause=CancelledError("cancelled"))
-    if run.status is Status.FAILED:
-        raise WorkflowFailureError(cause=ApplicationError("failed"))
 
 
 def _description(server: Server, run: Run) -> Any:

@@ -113,6 +113,10 @@ def to_proto(event: Event) -> HistoryEvent:
             said.workflow_execution.run_id = data["run_id"]
             said.signal_name = data["name"]
             said.input.payloads.extend(data["args"])
+        case "closed:TERMINATED":
+            proto.event_type = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED
+        case "closed:TIMED_OUT":
+            proto.event_type = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT
         case "task_completed":
             proto.event_type = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
         case "task_timed_out":

@@ -185,10 +185,12 @@ class Server:
     def query(
         self, workflow_id: str, run_id: str | None, *, name: str, args: Payloads, done: Any
     ) -> None:
-        """Ask a worker; without one, or before the first task, there is no answer in time."""
+        """Ask a worker; without one there is no answer in time, and before the first task none."""
         run = self.find(workflow_id, run_id)
+        if not run.records:
+            raise RPCError("no task was completed", RPCStatusCode.FAILED_PRECONDITION, b"")
         workers = [run.sticky] if run.sticky and run.sticky.polls else self.polling(run.queue)
-        if not workers or not run.records:
+        if not workers:
             error = RPCError("no worker answers", RPCStatusCode.DEADLINE_EXCEEDED, b"")
             self.world.after(QUERY_SECONDS, done, None, error)
             return

@@ -6,7 +6,9 @@ from uuid import uuid4
 
 import pytest
 from temporalio import workflow
+from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
+from temporalio.common import RawValue
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Worker
 
@@ -103,3 +105,22 @@ async def test_run_that_continues_as_new_has_ended(client: Client) -> None:
             ended = await watched(client, run)
         await client.get_workflow_handle(run.job_id).terminate()
     assert ended == Ended(closed=Closed.ORDERLY, grace=0)
+
+
+@workflow.defn(sandboxed=False)
+class Unreadable:
+    """It returns what this client's converter refuses, such as what has another key."""
+
+    @workflow.run
+    async def run(self) -> RawValue:
+        return RawValue(Payload(metadata={"encoding": b"binary/encrypted"}, data=b"x"))
+
+
+async def test_run_with_an_unreadable_result_has_ended(client: Client) -> None:
+    async with Worker(client, task_queue="unreadable", workflows=[Unreadable]):
+        handle = await client.start_workflow(
+            Unreadable.run, id=uuid4().hex, task_queue="unreadable"
+        )
+        run = RunRef(job_id=handle.id, run_id=str(handle.first_execution_run_id))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            assert await watched(client, run) == Ended(closed=Closed.ORDERLY, grace=0)
