@@ -306,8 +306,7 @@ class Pipeline(Generic[Input]):
         reason = self._cancellation.reason
         if self._slot.permit is None:
             await self._slot.withdraw()
-        # The permit may have come meanwhile.
-        if self._slot.permit is not None:
+        else:
             in_doubt = interrupted.in_doubt or bool(interrupted.tasks)
             await self._clear(str(reason), in_doubt=in_doubt, tasks=interrupted.tasks)
         if reason is Reason.CANCELLED:

@@ -75,7 +75,10 @@ class Semaphore:
         self._task_queue = task_queue
         self._holder: asyncio.Task[Any] | None = None
         self._is_reset = False
-        self._last_token = -1
+        self._has_given_up = False
+        # The last permit of this run; an earlier block's may be signalled again.
+        before = getattr(workflow.get_signal_handler(granted_signal(name)), "__self__", None)
+        self._last_token: int = before._last_token if isinstance(before, Semaphore) else -1
         workflow.set_signal_handler(granted_signal(name), self._granted)
         workflow.set_signal_handler(refused_signal(name), self._refused)
 
@@ -135,13 +138,13 @@ class Semaphore:
         """Give the permit back; a run that closes need not do that."""
         permit, self.permit = self.permit, None
         if permit is not None:
-            self._last_token = permit.token
             # Not awaited: if the run closes before the signal arrives, the close gives the permit
             # back.
             asyncio.create_task(self._signal(RELEASE_SIGNAL, permit.model_dump(mode="json")))  # noqa: RUF006 (the workflow's loop keeps it)
 
     async def withdraw(self) -> None:
-        """Leave the queue, or give back a permit that has come meanwhile."""
+        """Leave the queue, or give back the permit that has come meanwhile, or still comes."""
+        self._has_given_up = True
         if self.permit is not None:
             self.release()
         elif self.full is None:
@@ -163,7 +166,9 @@ class Semaphore:
             return
         is_new = permit.token > self._last_token and self.permit is None
         if permit.run_id == self.request.run_id and is_new:
-            self.permit = permit
+            self.permit, self._last_token = permit, permit.token
+            if self._has_given_up:
+                self.release()
 
     def _refused(self, waiting: int) -> None:
         self.full = waiting

@@ -18,8 +18,14 @@ from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from shared.semaphore import CleanUp, Semaphore, SlotView
-from shared.semaphore.client import free, view_of
-from shared.semaphore.messages import Permit, granted_signal
+from shared.semaphore.client import change, free, view_of
+from shared.semaphore.messages import (
+    RELEASE_SIGNAL,
+    WITHDRAW_SIGNAL,
+    Permit,
+    SlotChange,
+    granted_signal,
+)
 from shared.semaphore.worker import semaphore_worker, with_models
 from tests.fixtures.eventually import eventually
 from tests.fixtures.temporal import reset
@@ -72,6 +78,34 @@ class Foreign:
                 await workflow.wait_condition(lambda: False)
 
 
+@workflow.defn
+class Blocks:
+    """Two blocks, one after the other; it gives up the second after `patience` seconds."""
+
+    def __init__(self) -> None:
+        self._block = 0
+        self._left = 0
+
+    @workflow.run
+    async def run(self, patience: float) -> None:
+        for number in (1, 2):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(patience if number == 2 else None):
+                    async with Semaphore(GPU, limit=1, task_queue="semaphores"):
+                        self._block = number
+                        await workflow.wait_condition(lambda: self._left == self._block)
+        await workflow.wait_condition(lambda: False)
+
+    @workflow.signal
+    def leave(self) -> None:
+        self._left = self._block
+
+    @workflow.query
+    def block(self) -> int:
+        """Return the number of the last block that was entered."""
+        return self._block
+
+
 class Scene:
     def __init__(self, client: Client, inside: Inside) -> None:
         self.client = client
@@ -100,7 +134,7 @@ async def _workers(client: Client, inside: Inside) -> AsyncIterator[None]:
     foreign = Worker(
         client,
         task_queue="foreign",
-        workflows=[Foreign],
+        workflows=[Foreign, Blocks],
         activities=[inside.work],
         workflow_runner=UnsandboxedWorkflowRunner(),
         max_heartbeat_throttle_interval=timedelta(milliseconds=100),
@@ -177,6 +211,51 @@ async def test_cancelled_waiter_leaves_the_queue_and_takes_no_other_permit(
     assert "waiter" not in scene.inside.been
     for each in holders:
         await each.terminate()
+
+
+async def _between_blocks(scene: Scene, patience: float) -> tuple[Handle, Permit]:
+    """A run that has returned its first permit, and asked again while nothing is granted."""
+    handle: Handle = await scene.client.start_workflow(
+        "Blocks", patience, id="blocks", task_queue="foreign"
+    )
+    [holder] = (await eventually(scene.view, lambda view: bool(view.holders))).holders
+    await eventually(lambda: handle.query("block"), lambda block: block == 1)
+    await change(scene.models, GPU, SlotChange(paused=True))
+    await handle.signal("leave")
+    await eventually(scene.view, lambda view: not view.holders)
+    return handle, Permit(job_id="blocks", run_id=holder.run_id, name=GPU, token=holder.token)
+
+
+async def _granted(handle: Handle, permit: Permit) -> None:
+    await handle.signal(granted_signal(GPU), permit.model_dump(mode="json"))
+
+
+async def test_permit_of_an_earlier_block_opens_no_later_one(scene: Scene) -> None:
+    """A semaphore that continues as new signals each permit again."""
+    handle, old = await _between_blocks(scene, patience=1e6)
+    await eventually(scene.view, lambda view: view.waiting == ("blocks",))
+    await _granted(handle, old)
+    assert await handle.query("block") == 1
+    await change(scene.models, GPU, SlotChange(paused=False))
+    await eventually(lambda: handle.query("block"), lambda block: block == 2)
+    await handle.terminate()
+
+
+async def test_permit_that_comes_after_giving_up_is_returned(scene: Scene) -> None:
+    """The run goes on, so its close would return it much later."""
+    handle, old = await _between_blocks(scene, patience=0.1)
+
+    async def said(name: str) -> int:
+        sent = [
+            event.signal_external_workflow_execution_initiated_event_attributes.signal_name
+            for event in (await handle.fetch_history()).events
+        ]
+        return sent.count(name)
+
+    await eventually(lambda: said(WITHDRAW_SIGNAL), bool)
+    await _granted(handle, old.model_copy(update={"token": old.token + 1}))
+    await eventually(lambda: said(RELEASE_SIGNAL), lambda count: count == 2)
+    await handle.terminate()
 
 
 async def test_clean_up_without_a_worker_is_shown_and_given_up(scene: Scene) -> None:
