@@ -80,6 +80,12 @@ def _in_our_time(moment: datetime) -> datetime:
     return moment
 
 
+def _accepted(name: str) -> str:
+    if len(name.encode()) > 1000 or name.startswith("/_sys/"):
+        raise ValueError("the server refuses it")
+    return name
+
+
 def _text(longest: int, pattern: str = r"^[^\x00-\x1f\x7f]+$") -> StringConstraints:
     return StringConstraints(min_length=1, max_length=longest, pattern=pattern)
 
@@ -129,8 +135,9 @@ class CleanUp(Message):
     It gets a `Drain`, and returns a `Drained` when nothing of the run acts any more.
     """
 
-    task_queue: Annotated[str, Field(min_length=1, max_length=1000)]
-    activity: Annotated[str, Field(min_length=1, max_length=1000)]
+    # With a name that the server refuses no task of the semaphore could complete.
+    task_queue: Annotated[str, Field(min_length=1), AfterValidator(_accepted)]
+    activity: Annotated[str, Field(min_length=1), AfterValidator(_accepted)]
 
 
 class Wait(Message):

@@ -42,7 +42,7 @@ from .messages import (
 )
 from .rebuild import OPEN, names_in, read_run
 from .server import is_gone, is_open
-from .state import FIND_JOBS, WATCH_RUN, SemaphoreRules
+from .state import FIND_JOBS, REFUSE, WATCH_RUN, SemaphoreRules
 
 log = logging.getLogger(__name__)
 STARTED = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
@@ -269,7 +269,8 @@ async def end_stale_tries(client: Client, names: Iterable[str]) -> int:
         with _surviving(name):
             described = await client.get_workflow_handle(semaphore_id(name)).describe()
             for each in described.raw_description.pending_activities:
-                if each.activity_type.name in (FIND_JOBS, WATCH_RUN) and each.state == STARTED:
+                own = each.activity_type.name in (FIND_JOBS, REFUSE, WATCH_RUN)
+                if own and each.state == STARTED:
                     stale = client.get_async_activity_handle(
                         workflow_id=described.id,
                         run_id=described.run_id,

@@ -67,6 +67,7 @@ async def semaphore_worker(
             activities.ask,
             activities.grant_and_watch,
             activities.find_jobs,
+            activities.refuse,
             activities.semaphore_rules,
         ],
         interceptors=[DropInvalidSignals()],

@@ -30,7 +30,6 @@ from .messages import (
     SlotView,
     drain_id,
     name_of,
-    refused_signal,
     valid_requests,
 )
 from .state import (
@@ -38,11 +37,14 @@ from .state import (
     FIND_JOBS,
     MEMO_SETTINGS,
     MEMO_STACK,
+    REFUSE,
     SEMAPHORE_RULES,
     WATCH_RUN,
     Ended,
     Found,
     Permits,
+    Refusal,
+    Refused,
     SemaphoreRules,
     SemaphoreState,
     Watch,
@@ -53,6 +55,8 @@ M = TypeVar("M", bound=BaseModel)
 AGAIN_SECONDS = 1.0
 # What a grant adds to the history, apart from its request.
 GRANT_EVENTS = 9
+# So many runs are refused by one activity, whose argument has to fit into a payload.
+REFUSED_AT_ONCE = 1000
 # The server takes 400 bytes; a character has up to four.
 SUMMARY_LENGTH = 80
 # A watch and a drain have their own bounds, in the settings of job and worker.
@@ -82,6 +86,9 @@ class SemaphoreWorkflow:
         self._events = 0
         # By run: keeps a holder's place until it is free.
         self._places: dict[str, asyncio.Task[None]] = {}
+        # Runs that are to be refused.
+        self._full: list[RunRef] = []
+        self._refusing = asyncio.Lock()
 
     @workflow.run
     async def run(self, state: SemaphoreState | None = None) -> None:
@@ -228,15 +235,19 @@ class SemaphoreWorkflow:
     async def _queue(self, requests: Iterable[SlotRequest]) -> None:
         """Add waiters; a run that does not fit into the queue gets `queue_full` at once."""
         now, permits = workflow.now(), self._permits
-        full = [each.run for each in requests if not permits.request(each, now)]
-        await asyncio.gather(*map(self._refuse, full))
-
-    async def _refuse(self, run: RunRef) -> None:
-        handle = workflow.get_external_workflow_handle(run.job_id, run_id=run.run_id)
-        try:
-            await handle.signal(refused_signal(self._name), self._permits.capacity)
-        except ApplicationError:
-            workflow.logger.info("run closed before it was refused: %s", run.job_id)
+        self._full += [each.run for each in requests if not permits.request(each, now)]
+        # One activity at a time refuses what all handlers have: the server allows few at once. It
+        # also lets no task complete that signals an id of a wrong form.
+        async with self._refusing:
+            while self._full:
+                runs, self._full = self._full[:REFUSED_AT_ONCE], self._full[REFUSED_AT_ONCE:]
+                await _result(
+                    Refused,
+                    REFUSE,
+                    Refusal(name=self._name, waiting=permits.capacity, runs=tuple(runs)),
+                    about=f"the queue is full: refuse {len(runs)}",
+                    beats=self._rules.watch_seconds,
+                )
 
     @workflow.signal(name=WITHDRAW_SIGNAL)
     async def withdraw(self, run_id: str) -> None:

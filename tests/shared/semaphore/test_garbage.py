@@ -39,6 +39,11 @@ WRONG: dict[str, list[object]] = {
     "priority": [10**400, 0, 6, "x"],
     "job_id": ["", "a\nb", "a" * 1001, 7, None],
     "run_id": ["", "a\0b", "a" * 101, ["a"]],
+    # With any of these no task of the semaphore could complete once its run has ended.
+    "clean_up": [
+        *({"task_queue": "/_sys/a", "activity": "b"}, {"task_queue": "不" * 400, "activity": "b"}),
+        {"task_queue": "a", "activity": "不" * 400},
+    ],
 }
 RELEASES: list[object] = [{"token": "none"}, {"run_id": "x", "token": -1}, "x", []]
 PERMITS: list[object] = [{"token": "none"}, {"token": 2**53}, [], NULL]

@@ -2,6 +2,7 @@
 can end."""
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from temporalio.api.enums.v1 import EventType
@@ -187,6 +188,22 @@ class TestFullQueue:
         await kept.book.has_entered("a")
         await kept.start("later")
         await kept.finish_all("a", "b", "c", "later")
+
+    async def test_many_are_refused_and_ids_that_the_server_refuses(self, kept: Jobs) -> None:
+        """The server has no task completed that signals more than 2000 runs, or a wrong id."""
+        await kept.change(paused=True)
+        for name in "abc":
+            await kept.start(name)
+        late = await kept.begin("late")
+        fits = await kept.request_of(late)
+        wrong = [{"run_id": "no UUID"}, {"job_id": "不" * 1000}]
+        wrong += [{"run_id": str(uuid4())} for _ in range(2100)]
+        await kept.ask(*(fits.model_copy(update=each) for each in wrong), fits)
+        assert await is_refused(late)
+        assert (await kept.view()).waiting == ("a", "b", "c")
+        failed = EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
+        history = await kept.semaphore.fetch_history()
+        assert failed not in [event.event_type for event in history.events]
 
 
 GATE = "image"
