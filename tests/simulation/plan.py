@@ -299,6 +299,8 @@ class Rule(StrEnum):
     CLEAR = "nothing runs at a vendor when a job's own code has ended it"
     VERSIONS = "a version of a record has one content"
     PERCENT = "a percent does not fall within an attempt"
+    WHOLE = "the versions of a record follow one another, and its fields are those of the last one"
+    KNOWN = "a job's code knows the record that it has written"
     RECORDED = "each paid generation is in the record"
     ALL_END = "every job ends"
     HEEDED = "a job that has heard of its cancellation does not go on to its end"

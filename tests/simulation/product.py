@@ -28,7 +28,7 @@ from services.worker.vendors.service import ImageService, VideoService
 from services.worker.workflows import GenVideoWorkflow
 from shared.errors import BadResult
 from shared.jobs.genvideo import GENVIDEO, VIDEO
-from shared.jobs.messages import Asset, Job, Progress, Record
+from shared.jobs.messages import Asset, Job, Progress, Record, Transition, started_at
 from shared.jobs.slots import JOB_GATE, recalls_of
 from shared.pipeline.definition import Definition, FileKind, JobInput, Stage
 from shared.pipeline.draining import DrainActivities
@@ -101,6 +101,26 @@ class Records:
             if same and job.percent < before.percent:
                 text = f"version {job.version} of {job.job_id}: {before.percent}, {job.percent}"
                 self._broken(Rule.PERCENT, text)
+        if not _is_whole(record):
+            self._broken(Rule.WHOLE, f"version {record.version} of {record.job_id}")
+
+
+def _follows(change: Transition, before: Transition) -> bool:
+    """It is no earlier, and no repetition; only a wait may be reported by two activities."""
+    again = before.model_copy(update={"version": change.version, "at": change.at})
+    return before.at <= change.at and (change != again or "wait" in change.note)
+
+
+def _is_whole(record: Record) -> bool:
+    changes, last = record.transitions, record.transitions[-1]
+    ended = [change.at for change in changes if change.status.ended]
+    return (
+        [change.version for change in changes] == [*range(1, record.version + 1)]
+        and all(map(_follows, changes[1:], changes))
+        and dict(last) == dict(record.followed(last.at, last.note).transitions[-1])
+        and record.started_at == started_at(changes)
+        and record.finished_at == (ended[0] if ended else None)
+    )
 
 
 def _difference(before: Job, after: Job) -> str:

@@ -4,8 +4,10 @@ from typing import TYPE_CHECKING
 
 from shared.jobs.messages import Record
 from shared.jobs.slots import JOB_GATE
+from shared.pipeline.pipeline import Pipeline
 from shared.semaphore.messages import SlotRequest
 from shared.semaphore.state import Permits, turn
+from shared.store.records import is_beginning
 from tests.simulation import product
 from tests.simulation.history import Run, Status
 from tests.simulation.plan import Kind, Rule, Violation
@@ -215,6 +217,17 @@ class Rules:
             index = self._simulation.index(run.workflow_id)
             went_on = f"{run.closed_at - heard:.1f} s after it had heard of its cancellation"
             self.broken(Rule.HEEDED, f"job {index} completed {went_on}")
+
+    def replayed(self, run: Run, workflow: object) -> None:
+        """What its code believes at its end is what is stored, perhaps with a drain's findings."""
+        if not isinstance(workflow, Pipeline) or run.status in {*KILLED, Status.RUNNING}:
+            return
+        ours, journal = workflow.get_record(), workflow._journal
+        stored = self._simulation.records.there.get(run.workflow_id)
+        if stored is None or journal._stop is not None or self._is_void(run):
+            return
+        if ours != stored and not (is_beginning(ours, stored) and stored.version > ours.version):
+            self.broken(Rule.KNOWN, f"{run.run_id} believes in version {ours.version}: {ours}")
 
     def _check_clear(self, job_id: str) -> None:
         """The place is free at once; what an old run had begun is the semaphore's to clear."""

@@ -1,6 +1,7 @@
 """One history: the plan's jobs and strikes on the product, until all is quiet."""
 
 from dataclasses import dataclass, field
+from functools import partial
 
 from temporalio.service import RPCError
 
@@ -119,7 +120,7 @@ class Simulation:
         for run in self.server.all_runs():
             process = [each for each in self.processes if each.queue == run.queue][-1]
             process.again()
-            why = process.replay(run)
+            why = process.replay(run, partial(self.rules.replayed, run))
             if why is not None:
                 self.rules.task_failed(run, f"replay: {why}")
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from shared.jobs.slots import JOB_GATE
-from shared.pipeline import submitting
+from shared.pipeline import state, submitting
 from shared.semaphore.messages import semaphore_id
 from shared.semaphore.state import Permits
 from tests.simulation.__main__ import main
@@ -104,6 +104,15 @@ def test_submit_of_a_replaced_try_is_found(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(submitting, "is_current_try", yes)
 
     assert Rule.PAID_ONCE in {violation.rule for violation in simulate(frozen).violations}
+
+
+def test_change_that_is_recorded_twice_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A workflow task is lost after it has recorded a change, and repeated."""
+    losing = drawn(2, replace(CALM, jobs=2, loses=0.25))
+    assert simulate(losing).violations == []
+    monkeypatch.setattr(state, "_are_one", lambda *_: False)
+
+    assert Rule.WHOLE in {violation.rule for violation in simulate(losing).violations}
 
 
 # The command

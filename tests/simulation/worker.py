@@ -195,12 +195,13 @@ class Worker(Process):
             core.replay(record)
         return core
 
-    def replay(self, run: Run) -> str | None:
-        """Replay a run from its beginning; why it can't be."""
+    def replay(self, run: Run, seen: Callable[[Any], None]) -> str | None:
+        """Replay a run from its beginning, and show the workflow at its end; why it can't be."""
         core = Core(run, self.workflows[run.type], self.server.table, self)
         try:
             for record in run.records:
                 core.replay(record)
+            seen(core.object)
         except (TaskFailed, Nondeterminism) as failure:
             return str(failure)
         finally:
