@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
@@ -103,8 +103,11 @@ class Semaphore:
         try:
             await self.ask()
             await workflow.wait_condition(lambda: self.is_decided)
-        except asyncio.CancelledError:
+        except BaseException as error:
             await self.withdraw()
+            if is_cancelled_exception(error):
+                # An activity's own cancellation is no CancelledError, and ends no `asyncio.timeout`.
+                raise asyncio.CancelledError from None
             raise
         self._check_not_reset()
         if self.permit is None:

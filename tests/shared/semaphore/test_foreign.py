@@ -80,21 +80,24 @@ class Foreign:
 
 @workflow.defn
 class Blocks:
-    """Two blocks, one after the other; it gives up the second after `patience` seconds."""
+    """Two blocks; it asks `queue` for the second one, and gives up after `patience` seconds."""
 
     def __init__(self) -> None:
         self._block = 0
         self._left = 0
 
     @workflow.run
-    async def run(self, patience: float) -> None:
-        for number in (1, 2):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(patience if number == 2 else None):
-                    async with Semaphore(GPU, limit=1, task_queue="semaphores"):
-                        self._block = number
-                        await workflow.wait_condition(lambda: self._left == self._block)
+    async def run(self, queue: str, patience: float | None) -> None:
+        async with Semaphore(GPU, limit=1, task_queue="semaphores"):
+            await self._stay()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience), Semaphore(GPU, task_queue=queue):
+                await self._stay()
         await workflow.wait_condition(lambda: False)
+
+    async def _stay(self) -> None:
+        self._block += 1
+        await workflow.wait_condition(lambda: self._left == self._block)
 
     @workflow.signal
     def leave(self) -> None:
@@ -213,10 +216,12 @@ async def test_cancelled_waiter_leaves_the_queue_and_takes_no_other_permit(
         await each.terminate()
 
 
-async def _between_blocks(scene: Scene, patience: float) -> tuple[Handle, Permit]:
+async def _between_blocks(
+    scene: Scene, queue: str = "semaphores", patience: float | None = None
+) -> tuple[Handle, Permit]:
     """A run that has returned its first permit, and asked again while nothing is granted."""
     handle: Handle = await scene.client.start_workflow(
-        "Blocks", patience, id="blocks", task_queue="foreign"
+        "Blocks", args=[queue, patience], id="blocks", task_queue="foreign"
     )
     [holder] = (await eventually(scene.view, lambda view: bool(view.holders))).holders
     await eventually(lambda: handle.query("block"), lambda block: block == 1)
@@ -232,7 +237,7 @@ async def _granted(handle: Handle, permit: Permit) -> None:
 
 async def test_permit_of_an_earlier_block_opens_no_later_one(scene: Scene) -> None:
     """A semaphore that continues as new signals each permit again."""
-    handle, old = await _between_blocks(scene, patience=1e6)
+    handle, old = await _between_blocks(scene)
     await eventually(scene.view, lambda view: view.waiting == ("blocks",))
     await _granted(handle, old)
     assert await handle.query("block") == 1
@@ -241,9 +246,10 @@ async def test_permit_of_an_earlier_block_opens_no_later_one(scene: Scene) -> No
     await handle.terminate()
 
 
-async def test_permit_that_comes_after_giving_up_is_returned(scene: Scene) -> None:
-    """The run goes on, so its close would return it much later."""
-    handle, old = await _between_blocks(scene, patience=0.1)
+@pytest.mark.parametrize("queue", ["semaphores", "nobody"])
+async def test_permit_that_comes_after_giving_up_is_returned(scene: Scene, queue: str) -> None:
+    """While it waits, or still asks. The run goes on, so its close would return it much later."""
+    handle, old = await _between_blocks(scene, queue, patience=1)
 
     async def said(name: str) -> int:
         sent = [
