@@ -16,7 +16,6 @@ from temporalio.service import RPCError, RPCStatusCode
 from .client import start_semaphore
 from .messages import (
     ASK_ACTIVITY,
-    CAPACITY,
     SEMAPHORE_QUEUE,
     Ask,
     granted_signal,
@@ -36,7 +35,6 @@ from .state import (
     Refused,
     SemaphoreRules,
     Watch,
-    turn,
 )
 
 log = logging.getLogger(__name__)
@@ -130,9 +128,7 @@ class SemaphoreActivities:
             found = await find(self._client, name, run_id=run_id, now=now)
         counts = {"holders": len(found.holders), "waiting": len(found.waiting)}
         log.info("semaphore rebuilt", extra={"semaphore": name, **counts})
-        # The watchdog requests a place for the others again, and the semaphore refuses them.
-        waiting = tuple(sorted(found.waiting, key=turn)[:CAPACITY])
-        return found.model_copy(update={"waiting": waiting})
+        return found
 
 
 @asynccontextmanager

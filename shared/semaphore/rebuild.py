@@ -5,7 +5,7 @@ state of the semaphore's earlier runs.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,6 +26,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from .client import state_of
 from .messages import (
     ASK_ACTIVITY,
+    CAPACITY,
     MEMO,
     RELEASE_SIGNAL,
     WITHDRAW_SIGNAL,
@@ -39,7 +40,7 @@ from .messages import (
     valid_requests,
 )
 from .server import is_gone, read_one
-from .state import MEMO_SETTINGS, Found, SemaphoreState
+from .state import MEMO_SETTINGS, Found, SemaphoreState, turn
 
 # The listing is eventually consistent, so the first one may lack runs that just started.
 LISTING_PAUSE_SECONDS = 1.0
@@ -77,13 +78,15 @@ async def find(client: Client, name: str, *, run_id: str, now: datetime) -> Foun
             held[request.run_id] = Holder(request=request, token=permit.token, since=now)
     # Milliseconds since 1970 are above every token that an earlier semaphore can have given.
     floor = max(state.next_token, int(now.timestamp() * 1000))
+    queue = sorted((each for each in waiting.values() if each.run_id not in held), key=turn)
     return Found(
         is_new=before is None,
         settings=state.settings,
         next_token=max([floor, *(each.token + 1 for each in held.values())]),
         # The watch of each finds out whether it is open; its permit is signalled again.
         holders=tuple(sorted(held.values(), key=lambda each: each.token)),
-        waiting=tuple(each for each in waiting.values() if each.run_id not in held),
+        # The watchdog requests a place for the others again, and the semaphore refuses them.
+        waiting=tuple(queue[:CAPACITY]),
     )
 
 
@@ -103,24 +106,19 @@ class Seen:
 
 async def find_jobs(client: Client, name: str, *, now: datetime) -> list[Seen]:
     """Return all open runs with the mark of this semaphore, and the recently killed ones."""
-    jobs = {job.run_id: job async for job in _listed(client, name, now)}
+    since = (now - RECENT).strftime("%Y-%m-%dT%H:%M:%SZ")
+    query = f"{OPEN} OR ({KILLED} AND CloseTime > '{since}')"
+    jobs = {job.run_id: job async for job in client.list_workflows(query)}
     await asyncio.sleep(LISTING_PAUSE_SECONDS)
-    jobs |= {job.run_id: job async for job in _listed(client, name, now)}
+    jobs |= {job.run_id: job async for job in client.list_workflows(query)}
     at_once = asyncio.Semaphore(AT_ONCE)
 
     async def look(job: WorkflowExecution) -> Seen | None:
         async with at_once:
             return await read_run(client, job, name=name)
 
-    return [item for item in await asyncio.gather(*map(look, jobs.values())) if item]
-
-
-async def _listed(client: Client, name: str, now: datetime) -> AsyncIterator[WorkflowExecution]:
-    since = (now - RECENT).strftime("%Y-%m-%dT%H:%M:%SZ")
-    for condition in (OPEN, f"{KILLED} AND CloseTime > '{since}'"):
-        async for run in client.list_workflows(condition):
-            if name in names_in(run):
-                yield run
+    marked = [job for job in jobs.values() if name in names_in(job)]
+    return [item for item in await asyncio.gather(*map(look, marked)) if item]
 
 
 def names_in(run: WorkflowExecution) -> list[str]:

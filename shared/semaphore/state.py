@@ -156,16 +156,13 @@ class SemaphoreState(Message):
 
 
 class Found(SemaphoreState):
-    """A rebuilt state; an operator's completion without these fields is invalid.
+    """A rebuilt state.
 
     `is_new`: Temporal remembers no earlier run, so that the settings are those of the one that
     started the semaphore. Temporal may have lost its database, so the records are read as well.
     """
 
     is_new: bool
-    next_token: int
-    holders: tuple[Holder, ...]
-    waiting: Packed
 
 
 def turn(request: SlotRequest) -> tuple[float, str]:

@@ -57,16 +57,10 @@ REMIND_ROUNDS = 4
 # in this time ends no holder. The server's pauses double, so the sixth try comes after some 20 s.
 FAILED_TASKS = 5
 FAILING_FOR = timedelta(minutes=1)
-# Causes that are not the code's: something came in while the run was about to end, or it was reset.
-PASSING = frozenset(
-    {
-        WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND,
-        WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_UPDATE,
-        WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW,
-        WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_STICKY_TASK_QUEUE,
-        WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND,
-        WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FAILOVER_CLOSE_COMMAND,
-    }
+# Causes that are not the code's, and come in a row: more came in while the run was about to end.
+PASSING = (
+    WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND,
+    WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_UPDATE,
 )
 FAILS = "Its workflow tasks have failed for more than a minute."
 STANDS = "Its workflow task keeps failing; the next semaphore rebuilds."
@@ -225,8 +219,8 @@ def _is_failure(event: HistoryEvent) -> bool:
 
 
 async def remind(client: Client) -> list[str]:
-    """Send the semaphores the requests of open runs that they don't know, and withdraw the first
-    waiters that are no open runs, each of which would be drained before the next one is granted.
+    """Send the semaphores the requests of open runs that they don't know, and withdraw the waiters
+    that are no open runs. One that was deleted would be drained before the next one is granted.
 
     Return the names of all semaphores that open runs request.
 
@@ -250,9 +244,10 @@ async def remind(client: Client) -> list[str]:
                     extra = {"semaphore": name, "job_id": run.id}
                     log.warning("requested the slot for an unknown run", extra=extra)
                     await semaphore.signal(REQUEST_SIGNAL, [seen.request])
+            listed = {run.run_id for run in runs}
             for each in state.waiting:
-                if await is_open(client, each):
-                    break
+                if each.run_id in listed or await is_open(client, each):
+                    continue
                 log.warning("withdrew a closed waiter", extra={"semaphore": name, **dict(each.run)})
                 await semaphore.signal(WITHDRAW_SIGNAL, each.run_id)
     return [*marked]

@@ -247,11 +247,9 @@ class SimulatedClient:
                 continue
             if wanted.get("WorkflowId", run.workflow_id) != run.workflow_id:
                 continue
-            if "'Running'" in query and not was_open:
-                continue
-            if "'Terminated'" in query and (
-                was_open or run.status not in (Status.TERMINATED, Status.TIMED_OUT)
-            ):
+            was_killed = run.status in (Status.TERMINATED, Status.TIMED_OUT) and not was_open
+            is_wanted = was_open or (was_killed and "'Terminated'" in query)
+            if "'Running'" in query and not is_wanted:
                 continue
             found.append(run)
         return found
