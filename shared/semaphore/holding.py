@@ -106,7 +106,7 @@ class Semaphore:
         except BaseException as error:
             await self.withdraw()
             if is_cancelled_exception(error):
-                # An activity's own cancellation is no CancelledError, and ends no `asyncio.timeout`.
+                # A cancelled activity raises another error, which ends no `asyncio.timeout`.
                 raise asyncio.CancelledError from None
             raise
         self._check_not_reset()

@@ -45,6 +45,8 @@ REFUSE = "refuse"
 MEMO_STACK, MEMO_SETTINGS = "stack", "settings"
 # The quickest level of compression, because ids are random, so that more effort gains little.
 LEVEL = 1
+# As many bytes as the ids of `CAPACITY` waiters may have.
+ID_LENGTH = 60
 # The number that `GET /slots` lists.
 VIEW_LENGTH = 1000
 # Out of this range a request's key would put it before, or behind, all others.
@@ -203,7 +205,9 @@ class Permits:
         full."""
         if self.knows(request.run_id) or abs(request.requested_at - now) > NEAR:
             return True
-        if len(self.waiting) >= self.capacity:
+        # The queue has to fit into one payload, so longer ids fill it earlier.
+        length = max(ID_LENGTH, len(request.job_id.encode()))
+        if len(self.waiting) * length >= self.capacity * ID_LENGTH:
             return False
         self.waiting[request.run_id] = request
         insort(self._turns, turn(request))

@@ -2,6 +2,7 @@
 fit into one payload, however many wait and hold."""
 
 from datetime import UTC, datetime, timedelta
+from secrets import token_urlsafe
 from uuid import uuid4
 
 import pytest
@@ -93,7 +94,16 @@ def full() -> SemaphoreState:
     )
 
 
-@pytest.mark.parametrize("state", [full(), SemaphoreState()])
+def full_of_long_ids() -> SemaphoreState:
+    """All long ids that the queue takes, and then all short ones."""
+    made = Permits(SemaphoreState())
+    long = (wide(n).model_copy(update={"job_id": token_urlsafe(700)}) for n in range(CAPACITY))
+    short = map(wide, range(CAPACITY))
+    assert not all([made.request(each, START + NEAR / 2) for each in (*long, *short)])
+    return made.state()
+
+
+@pytest.mark.parametrize("state", [full(), full_of_long_ids(), SemaphoreState()])
 async def test_largest_state_leaves_a_fifth_of_the_payload_free(
     state: SemaphoreState,
 ) -> None:
