@@ -14,6 +14,7 @@ from loadtest.books.facts import mapping
 from loadtest.books.model import DEFAULT, ENDS, OUTSIDE, RESET, START_AGAIN, STEPS, Books, StageBook
 from loadtest.judge.clocks import FAR, SERVER
 from loadtest.judge.compare import EXACT, Begins, Between, Finding, Number, OneOf, Subject, exactly
+from loadtest.judge.ledgers import SHOWN
 from loadtest.judge.reference import ATTEMPT_FAILED, LAG, MOST_ATTEMPTS, Model, State
 from loadtest.times import instant, timestamp
 
@@ -27,8 +28,6 @@ STILL = 12
 FEW = 50
 """Most jobs for which a listener of the feed never lags: the API keeps 256 changes for it."""
 
-PROMPT = 200
-"""Characters of a prompt that a mock's ledger keeps: of a longer one the colours are not known."""
 NEAR = 16
 """By how much a colour of a film may be off its picture's, of 256 shades."""
 
@@ -284,9 +283,10 @@ def _files(model: Model) -> Iterator[Finding]:
 
 
 def _drawn(model: Model) -> Iterator[str]:
-    """Return the colours of each picture that the mock made for the job: its film has the same."""
+    """Return the colours of each picture that the mock made for the job, as far as its ledger has
+    the prompt: its film has the same."""
     for made in model.job.generations:
-        if made.good and made.step == STEPS[0] and len(made.prompt or "") < PROMPT:
+        if made.good and made.step == STEPS[0] and len(made.prompt or "") < SHOWN:
             style = made.row.get("style", model.planned.get("style"))
             yield drawn_in(str(made.prompt), str(style), made.vendor_id)
 

@@ -187,9 +187,6 @@ def _stage(stage: StageBook, books: Books) -> Iterator[Finding]:
         least = max(ends, default=stage.began) - 0.25
         most = min(_noted(stage, books) + SILENT, float(books.run.get("ended_at") or inf))
         expected["ended_at"] = Between(least, inf if books.struck else most)
-    for moment in ("slots_before", "slots_after"):
-        if stage.row.get(moment):
-            expected |= {f"{moment}.limit": books.limit, f"{moment}.paused": False}
     yield from run.differ(raw.STAGES, stage.row, expected)
     noted, planned = stage.accepted + len(stage.refused), stage.planned_jobs
     if noted != planned or stage.why != "done":
