@@ -280,6 +280,9 @@ def _files(model: Model) -> Iterator[Finding]:
                 near = are_near(colours, drawn) or expected.get("colours") == colours
                 expected["colours"] = colours if near else drawn
         yield from model.differ(raw.FILES, row, expected)
+        # A mock writes words into each picture's file, which are not to be stored.
+        if kind == STEPS[0] and row.get("sha256") in {g.sha256 for g in good if g.sha256}:
+            yield model.found("files", "its image is the vendor's file, with all that it tells")
 
 
 def _drawn(model: Model) -> Iterator[str]:

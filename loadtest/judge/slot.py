@@ -209,6 +209,11 @@ def _sample(
     at, last = timestamp(sample.at), sample.holders[-1] if sample.holders else RUN
     named = Subject(last, stage.number)
     # A holder is drained once its run has closed; chaos deletes histories, too.
+    closed = [
+        max(run.closed or inf for run in known[n].executions)
+        for n in holds.keys() & {*sample.holders}
+    ]
+    least = sum(at + WATCH < span.since for at in closed) if books.calm else 0
     drained = sum(
         bool(books.struck)
         or name not in known
@@ -218,7 +223,7 @@ def _sample(
     expected: dict[str, Any] = {
         "limit": limit,
         "paused": False,
-        "draining": Number(0, drained),
+        "draining": Number(least, drained),
         "waiting": Number(0, None if books.foreign_jobs else most, missing=True),
     }
     if "at" in sample.row:

@@ -91,6 +91,7 @@ class Pace:
 
 def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
     """Find waits far beyond the run's pace, and jobs that the feed held back."""
+    yield from _unheard(books)
     calm = [job for job in books.jobs if _is_calm(job, books)]
     pace = None if books.struck else _pace(books)
     if pace is None or len(calm) < LEAST:
@@ -116,6 +117,20 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
             subject = Subject(name, jobs[name][0].job.stage)
             yield subject.found(f"waits.{kind}", text, duration(bound), duration(values[name]))
     yield from _silent(books)
+
+
+def _unheard(books: Books) -> Iterator[Finding]:
+    """Expect that most jobs have no call that was given up again and again for want of heartbeats
+    while no process had stopped."""
+    tries = [
+        (sum(each.attempt - 1 for each in job.activities if each.silence and each.attempt), job)
+        for job in (books.jobs if books.calm else ())
+    ]
+    usual = median(count for count, _ in tries) if len(tries) >= LEAST else 0
+    for count, job in tries:
+        if usual > 1 and count >= usual:
+            text = f"{count} tries were given up for want of heartbeats, and nothing had stopped"
+            yield Subject(job.job_id, job.stage).found("waits.heartbeats", text, 0, count)
 
 
 def _pace(books: Books) -> Pace | None:

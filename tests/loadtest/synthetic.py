@@ -334,8 +334,9 @@ def job_generation(name: str, step: str, told: Row, *, times: Times) -> Row:
         "units": None if image else "2",
         "duplicate": False,
         "calls_back": not image,
-        "sha256": f"{step}{name}",
-        "source_sha256": None if image else f"image{name}",
+        # The words in a picture's file are not stored.
+        "sha256": f"drawn{name}" if image else f"{step}{name}",
+        "source_sha256": None if image else f"drawn{name}",
         "shows": f"{step} of {name}",
         "source_shows": None if image else f"image of {name}",
         "callbacks": [] if image else callbacks,

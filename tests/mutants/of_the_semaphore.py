@@ -149,4 +149,13 @@ MUTANTS = (
         rule="overlap",
         jobs=("#2",),
     ),
+    Mutant(
+        name="drain-not-shown",
+        breaks="`GET /slots` does not say that a holder drains",
+        old="                    draining=each.drain is not None,\n",
+        new="                    draining=False,\n",
+        scene=SCENES["terminated, a long drain"],
+        rule="slots.draining",
+        jobs=("#1",),
+    ),
 )

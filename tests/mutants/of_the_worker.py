@@ -337,7 +337,7 @@ MUTANTS = (
         "        if record.percent != before:\n",
         new="        record = self.state.change(workflow.now(), note, **fields)\n"
         "        if record.percent > before:\n",
-        scene=SCENES["very slow"],
+        scene=SCENES["slow images"],
         rule="history.progress",
         jobs=(),
     ),
@@ -384,5 +384,23 @@ MUTANTS = (
         scene=SCENES["terminated"],
         rule="states.record.error.code",
         jobs=("#1",),
+    ),
+    Mutant(
+        name="metadata-kept",
+        breaks="the vendor's own file of a picture is stored, with the words in it",
+        old="        path = made if made.stat().st_size else fetched\n",
+        new="        path = fetched\n",
+        rule="files",
+    ),
+    Mutant(
+        name="heartbeats-too-rare",
+        breaks="an activity sends heartbeats more seldom than its time-out allows",
+        old="            await asyncio.sleep(between_beats(info.heartbeat_timeout))\n"
+        "            pulse.beat()\n",
+        new="            await asyncio.sleep(4 * between_beats(info.heartbeat_timeout))\n"
+        "            pulse.beat()\n",
+        scene=SCENES["slow images"],
+        rule="waits.heartbeats",
+        jobs=(),
     ),
 )

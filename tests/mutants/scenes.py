@@ -144,6 +144,14 @@ async def terminated(site: Site) -> None:
     await site.hurry("video")
 
 
+async def terminated_and_drained_for_long(site: Site) -> None:
+    """The first job's run is terminated in mid-video, which goes on for a while."""
+    job_id = await _first_under_way(site, "video")
+    await site.client.get_workflow_handle(job_id).terminate("on purpose")
+    await _settled(site, _never, seconds=STOP_SECONDS)
+    await site.hurry("video")
+
+
 async def terminated_and_turned_over(site: Site) -> None:
     """The first job's run is terminated in mid-video, and the semaphore then turns over."""
     job_id = await _first_under_way(site, "video")
@@ -269,6 +277,7 @@ SCENES: dict[str, Scene] = {
         stall=60,
         faults=(fault("progress", "backwards", service="video", **{"with": {"polls": 1000}}),),
     ),
+    "slow images": Scene(jobs=3, speed=6, stall=60),
     "long wait": Scene(jobs=3, speed=20, stall=60, settings={"JOB_SECONDS": "16"}),
     "gates": Scene(settings={"GATES": "image,video"}),
     "replies lost": Scene(
@@ -283,6 +292,12 @@ SCENES: dict[str, Scene] = {
     ),
     "terminated": Scene(
         faults=(endless("video"),), rate=APART, act=terminated, ends={"#1": "failed"}
+    ),
+    "terminated, a long drain": Scene(
+        faults=(endless("video"),),
+        rate=APART,
+        act=terminated_and_drained_for_long,
+        ends={"#1": "failed"},
     ),
     "terminated, then turned over": Scene(
         faults=(endless("video"),),

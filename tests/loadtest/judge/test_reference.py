@@ -362,6 +362,7 @@ def test_history_without_events_is_convicted(run: Synthetic) -> None:
 
 SECOND, LAST = job_id(1, 1), job_id(1, 4)
 UPSERT = "upsertWorkflowSearchAttributesEventAttributes"
+STEADY = [{"name": "callback", "at": 0, "cpu": 1.0}]
 
 
 def test_percent_in_temporal_differs_from_the_record(honest: Synthetic) -> None:
@@ -436,6 +437,34 @@ def test_generation_that_never_ends_is_waited_for_after_its_jobs_end(
     if not ends:
         honest.change(VIDEO, 2, finished_at=None, outcome=None)
     assert bool(convicted(honest, "overlap")) == (not ends)
+
+
+def test_holder_whose_run_has_closed_is_shown_as_draining(honest: Synthetic) -> None:
+    honest.add(raw.PROCESSES, STEADY)
+    terminate(honest, "terminated")
+    assert not convicted(honest, "slots.draining")
+
+    def sooner(events: list[Row]) -> None:
+        events[-1]["eventTime"] = moved(events[-1]["eventTime"], -JOB_SECONDS)
+
+    honest.history(SECOND, sooner)
+    assert convicted(honest, "slots.draining") == {SECOND}
+
+
+@pytest.mark.parametrize("often", [2, 3])
+def test_calls_that_no_heartbeat_reaches_are_convicted(honest: Synthetic, often: int) -> None:
+    failed = {"timeoutFailureInfo": {"timeoutType": "TIMEOUT_TYPE_HEARTBEAT"}}
+
+    def unheard(events: list[Row]) -> None:
+        for event in events:
+            if (body := event.get("activityTaskStartedEventAttributes")) is not None:
+                body |= {"attempt": often, "lastFailure": failed}
+                break
+
+    honest.add(raw.PROCESSES, STEADY)
+    for place in range(5):
+        honest.history(job_id(1, place), unheard)
+    assert bool(convicted(honest, "waits.heartbeats")) == (often > 2)
 
 
 def terminate(honest: Synthetic, code: str) -> None:

@@ -286,3 +286,10 @@ forgeries(
         "prompts swapped at the sender": lambda f: _swap(f, raw.SUBMITS, "prompt"),
     }
 )
+
+
+@forgery
+def a_picture_that_is_its_vendors_own_file(f: Forger) -> Iterable[str]:
+    [row, *_] = [row for row in f.rows(raw.FILES) if row["kind"] == "image"]
+    f.set(raw.LEDGERS["video"], of=row["job_id"], source_sha256=row["sha256"])
+    return f.set(raw.LEDGERS["image"], of=row["job_id"], sha256=row["sha256"])
