@@ -24,7 +24,7 @@ from shared.semaphore.messages import SlotRequest, semaphore_id
 from tests.fixtures.eventually import eventually
 from tests.fixtures.present import present
 from tests.fixtures.records import RecordStore
-from tests.services.api.conftest import READY, Api, NewApi, change, ended
+from tests.services.api.conftest import READY, Api, NewApi, change, ended, temporal_calls
 from tests.shared.standins import CREATED, asset_path, sample_record, standing_in
 
 
@@ -98,6 +98,18 @@ async def test_forgotten_jobs_are_found_unasked(client: Client, tmp_path: Path) 
     assert await requests(client) == [request_of(running)]
     for record in (running, foreign, known):
         assert parts.records.read(record.job_id) == record
+
+
+async def test_query_without_an_answer_holds_up_no_other_job(
+    client: Client, tmp_path: Path
+) -> None:
+    jobs = [begun(), begun()]
+    parts = Over(tmp_path, *jobs)
+    repairer, before = parts.repairer(Temporal(client)), temporal_calls("query_record")
+    for job in jobs:
+        await Temporal(client).start(job.job_id, GenVideoInput(prompt="p", style=""))
+        assert present(await repairer.recover(job.job_id)).status is Status.RUNNING
+    assert temporal_calls("query_record") == before + 1
 
 
 async def test_drained_job_shows_its_end(client: Client, tmp_path: Path) -> None:
