@@ -216,7 +216,8 @@ def _phases(slot: list[Hold], end: float) -> Iterator[tuple[str, float]]:
             ended = min(generation.finished or hold.end, hold.end)
             yield SERVICE if kept else RETRIES, ended
             step = generation.step
-        if step == "video":
+        # A stage with callbacks has an activity that only waits.
+        if any(each.kind == f"collect_{step}" for each in hold.job.activities):
             yield CALLBACK, min(_noticed(hold.job, hold.vendor_end), hold.end)
         yield STORING, hold.end
         free = hold.end
