@@ -81,6 +81,9 @@ def _run(folder: RunFolder) -> Row:
         raise Damaged(f"{folder.raw / raw.RUN} is damaged: it has no plan")
     if not isinstance(run.get("stages"), list) or not run["stages"]:
         raise Damaged(f"{folder.raw / raw.RUN} is damaged: it names no stage of a job")
+    if (schema := run.get("schema")) != raw.SCHEMA:
+        text = f"its format is {schema}, and this version reads {raw.SCHEMA}"
+        raise Damaged(f"{folder.raw / raw.RUN} is of another version: {text}")
     moments = {name: instant(run[name]) for name in ("began_at", "ended_at") if name in run}
     objects = {name: mapping(run[name]) for name in ("faults", "environment") if name in run}
     # The mocks tell every preset that there is, too, which says nothing of this run.

@@ -124,6 +124,12 @@ def test_any_content_of_run_json_is_handled(run: Synthetic, changes: dict[str, A
         run.drawn()
 
 
+def test_run_of_another_version_is_not_judged(run: Synthetic) -> None:
+    told(run, schema=raw.SCHEMA - 1)
+    with pytest.raises(Damaged, match=r"run\.json is of another version: its format is"):
+        judge(run.folder)
+
+
 @pytest.mark.parametrize("text", [[], "\x00\x1b[2J", "p95"])
 def test_wrong_threshold_is_one_line(run: Synthetic, text: Any) -> None:
     plan = run.folder.read(raw.RUN)["plan"]
