@@ -1,11 +1,13 @@
 """Which store the settings name, and whether it can be relied on."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from shared.store.chosen import StoreRefused, chosen_store, probe
+from shared.store.chosen import StoreRefused, chosen_store, probe, store_reason
+from shared.store.folder import Folder
 from shared.store.protocol import Store, StoreAway
 from shared.store.settings import StoreSettings
 from tests.fixtures.object_store import moto_server, settings_for
@@ -63,3 +65,13 @@ def test_store_is_checked_at_the_start() -> None:
         refused = settings_for(address).refusal(away=False)
     assert refused is not None
     assert refused.startswith("STORE_URL: the store ignores If-Match of a write")
+
+
+async def test_store_that_has_taken_a_write_is_only_read(tmp_path: Path) -> None:
+    store = Folder(tmp_path)
+    assert await store_reason(store) is None
+    assert (tmp_path / "probe").is_dir()
+
+    (tmp_path / "probe").rmdir()
+    assert await store_reason(store) is None
+    assert not (tmp_path / "probe").exists()
