@@ -17,7 +17,6 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import (
     Client,
     WorkflowExecution,
-    WorkflowExecutionStatus,
     WorkflowQueryFailedError,
 )
 from temporalio.converter import DataConverter
@@ -47,6 +46,10 @@ LISTING_PAUSE_SECONDS = 1.0
 AT_ONCE = 20
 # A run that was killed so recently, while no semaphore watched, may have left something running.
 RECENT = timedelta(hours=1)
+CLOSES = tuple(
+    f"workflow_execution_{end}_event_attributes"
+    for end in ("completed", "failed", "timed_out", "canceled", "terminated", "continued_as_new")
+)
 OPEN = "ExecutionStatus = 'Running'"
 KILLED = "ExecutionStatus IN ('Terminated', 'TimedOut')"
 
@@ -98,8 +101,8 @@ class Seen:
     """
 
     request: SlotRequest
-    open: bool
     asks: bool
+    open: bool = True
     permit: Permit | None = None
     released: int = -1
 
@@ -137,9 +140,8 @@ async def read_run(client: Client, job: WorkflowExecution, *, name: str) -> Seen
     if mark is None or not found:
         return None
     [request] = found
-    is_open = job.status in (None, WorkflowExecutionStatus.RUNNING)
     # A run that continued as new has the mark of another run, and requests for itself.
-    seen = Seen(request.model_copy(update=run), is_open, asks=request.run_id == job.run_id)
+    seen = Seen(request.model_copy(update=run), asks=request.run_id == job.run_id)
     handle = client.get_workflow_handle(job.id, run_id=job.run_id)
     try:
         async for event in handle.fetch_history_events():
@@ -152,7 +154,7 @@ async def read_run(client: Client, job: WorkflowExecution, *, name: str) -> Seen
 
 
 async def _apply(converter: DataConverter, seen: Seen, event: HistoryEvent, name: str) -> None:
-    """Apply a permit, a request, or a signal to the semaphore, whether it arrived or not.
+    """Apply a permit, a request, a signal to the semaphore, whether it arrived or not, or the end.
 
     A permit or a request of another run is from before a reset.
     """
@@ -175,6 +177,9 @@ async def _apply(converter: DataConverter, seen: Seen, event: HistoryEvent, name
             release := await read_one(converter, said.input, Permit)
         ):
             seen.asks, seen.released = False, release.token
+    elif event.WhichOneof("attributes") in CLOSES:
+        # The listing may still have the run as open.
+        seen.open = False
 
 
 async def find_predecessor(client: Client, name: str, run_id: str) -> SemaphoreState | None:

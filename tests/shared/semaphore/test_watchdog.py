@@ -7,6 +7,7 @@ import pytest
 from temporalio import workflow
 from temporalio.client import (
     Client,
+    WorkflowExecution,
     WorkflowExecutionStatus,
     WorkflowHandle,
     WorkflowQueryFailedError,
@@ -17,6 +18,7 @@ from temporalio.worker import Worker
 from shared.jobs.slots import JOB_GATE
 from shared.semaphore.client import state_of
 from shared.semaphore.messages import SEMAPHORE_QUEUE, SEMAPHORE_WORKFLOW, WITHDRAW_SIGNAL
+from shared.semaphore.rebuild import OPEN, read_run
 from shared.semaphore.state import MEMO_SETTINGS, SemaphoreRules
 from shared.semaphore.watchdog import FAILING_FOR, FAILS, STANDS, Watchdog, is_failing, remind
 from shared.temporal.client import WORKFLOW_TASK_TIMEOUT
@@ -100,6 +102,22 @@ class TestRemind:
         await eventually(reminded, lambda waiting: waiting == ("next", "unknown"))
         assert holders(await kept.view()) == ["holder"]
         assert kept.book.drains == []
+
+    async def test_run_that_has_closed_since_it_was_listed_is_not_requested(
+        self, kept: Jobs
+    ) -> None:
+        """It would wait, and be granted the slot, without an end that withdraws it."""
+        await kept.line_up("ends", "next")
+
+        async def listed() -> list[WorkflowExecution]:
+            return [each async for each in kept.client.list_workflows(OPEN) if each.id == "ends"]
+
+        [run] = await eventually(listed)
+        assert (seen := await read_run(kept.client, run, name=JOB_GATE))
+        assert seen.open
+        await kept.finish("ends")
+        assert (seen := await read_run(kept.client, run, name=JOB_GATE))
+        assert not seen.open
 
 
 class TestFailing:
