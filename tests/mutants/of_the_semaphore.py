@@ -26,9 +26,9 @@ MUTANTS = (
     Mutant(
         name="slot-idles",
         breaks="the semaphore learns of each close 0.8 s late",
-        old="        await handle.result(follow_runs=False)\n",
-        new="        await handle.result(follow_runs=False)\n"
-        '        await __import__("asyncio").sleep(0.8)\n',
+        old="            return CLOSED.get(event.event_type, Closed.ORDERLY)\n",
+        new='            await __import__("asyncio").sleep(0.8)\n'
+        "            return CLOSED.get(event.event_type, Closed.ORDERLY)\n",
         scene=SCENES["five"],
         rule="waits.permit",
         jobs=("#3",),

@@ -66,8 +66,9 @@ def _record(simulation: Simulation, run_id: str, status: Status) -> None:
         run_id=run_id,
         created_at=datetime.fromtimestamp(BEGINNING, UTC),
     )
-    changed = record.model_copy(update={"status": status, "version": record.version + 1})
-    simulation.records.there[job_id] = changed.followed(record.created_at, "by hand")
+    at = record.created_at
+    changes = {"status": status, "version": record.version + 1, "started_at": at}
+    simulation.records.there[job_id] = record.model_copy(update=changes).followed(at, "by hand")
 
 
 def _has_ended_before(simulation: Simulation) -> None:
