@@ -55,10 +55,13 @@ class Saved(BaseModel):
 
     @classmethod
     def read(cls, run_dir: Path) -> "Saved":
-        """Return the saved state; empty if there is none, or it can't be read."""
+        """Return the saved state; empty if there is none, or it is damaged.
+
+        Raises OSError if it can't be read: for another user a running stack would not run.
+        """
         try:
             return cls.model_validate_json((run_dir / SAVED).read_bytes())
-        except (OSError, ValueError):
+        except (FileNotFoundError, NotADirectoryError, ValueError):
             return cls()
 
     def write(self, run_dir: Path) -> None:

@@ -24,7 +24,7 @@ def test_folder_that_cannot_be_made_is_one_line(
     monkeypatch.setattr(cli, "ENV", {"DATA_DIR": str(folder), "MODE": "local"})
 
     assert cli.main(["up"]) == USAGE
-    assert capsys.readouterr().err == f"{folder / 'run'}: {os.strerror(36)}\n"
+    assert capsys.readouterr().err == f"{folder / 'run/stack.json'}: {os.strerror(36)}\n"
 
 
 def test_interrupt_while_the_commands_load_prints_nothing(tmp_path: Path) -> None:

@@ -176,6 +176,15 @@ def test_saved_settings_are_private_and_a_damaged_file_counts_as_none(root: Path
     assert load(root, {}).running == ""
 
 
+def test_saved_settings_that_cannot_be_read_are_not_none(root: Path) -> None:
+    """As for another user than the one that started the stack."""
+    saved = root / "data/run/stack.json"
+    saved.parent.mkdir(parents=True)
+    saved.symlink_to(saved)
+    with pytest.raises(OSError, match=r"stack\.json"):
+        load(root, {})
+
+
 def test_stack_can_be_stopped_with_any_other_mistake(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
