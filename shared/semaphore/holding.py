@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
@@ -94,6 +94,10 @@ class Semaphore:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if kind is GeneratorExit:
+            # The run's code is thrown away, perhaps in the middle of another run's task, which must
+            # not signal for it.
+            return
         self._holder = None
         self._check_not_reset()
         self.release()
@@ -103,7 +107,9 @@ class Semaphore:
         try:
             await self.ask()
             await workflow.wait_condition(lambda: self.is_decided)
-        except BaseException as error:
+        except (asyncio.CancelledError, ActivityError) as error:
+            # The semaphore sees by itself that the run before a reset has closed.
+            self._check_not_reset()
             await self.withdraw()
             if is_cancelled_exception(error):
                 # A cancelled activity raises another error, which ends no `asyncio.timeout`.

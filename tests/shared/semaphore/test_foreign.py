@@ -27,7 +27,7 @@ from shared.semaphore.messages import (
     granted_signal,
 )
 from shared.semaphore.worker import semaphore_worker, with_models
-from tests.fixtures.eventually import eventually
+from tests.fixtures.eventually import PATIENCE_SECONDS, eventually
 from tests.fixtures.temporal import reset
 
 GPU = "gpu pool"
@@ -185,15 +185,30 @@ async def test_place_of_a_terminated_holder_is_free_when_its_work_is_over(
     elif end == "cancelled":
         await holders[0].cancel()
     else:
-        await reset(scene.client, "a", back_to="last", reapplies=False)
-        with pytest.raises(WorkflowFailureError) as failure:
-            await scene.client.get_workflow_handle("a").result()
-        assert isinstance(failure.value.cause, ApplicationError)
-        assert failure.value.cause.type == "reset_not_supported"
+        await _fails_as_reset(scene, "a")
     await scene.at_work("short")
     assert scene.inside.most == 2
     assert scene.inside.now >= {"b"}
     await holders[1].terminate()
+
+
+async def _fails_as_reset(scene: Scene, name: str) -> None:
+    await reset(scene.client, name, back_to="last", reapplies=False)
+    with pytest.raises(WorkflowFailureError) as failure:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await scene.client.get_workflow_handle(name).result()
+    assert isinstance(failure.value.cause, ApplicationError)
+    assert failure.value.cause.type == "reset_not_supported"
+
+
+async def test_waiter_that_is_reset_fails(scene: Scene) -> None:
+    holders = [await scene.start(name) for name in ("a", "b")]
+    await scene.at_work("a", "b")
+    await scene.start("waiter")
+    await eventually(scene.view, lambda view: view.waiting == ("waiter",))
+    await _fails_as_reset(scene, "waiter")
+    for each in holders:
+        await each.terminate()
 
 
 async def test_cancelled_waiter_leaves_the_queue_and_takes_no_other_permit(
