@@ -19,7 +19,7 @@ MESSAGES = {
 
 def close_record(record: Record, code: str) -> Record:
     """Return the next version of an open record, as failed with a code of `MESSAGES`."""
-    at = datetime.now(UTC)
+    at = _now(record)
     ended = record.model_copy(
         update={
             "status": Status.FAILED,
@@ -47,4 +47,9 @@ def amend_accepted(record: Record, attempts: Attempts, tasks: Mapping[str, str])
             "version": record.version + 1,
         }
     )
-    return amended.followed(datetime.now(UTC), "accepted by a vendor before its run was closed")
+    return amended.followed(_now(record), "accepted by a vendor before its run was closed")
+
+
+def _now(record: Record) -> datetime:
+    """Return this machine's time, but none before the last change, which Temporal's clock told."""
+    return max([datetime.now(UTC), *(change.at for change in record.transitions[-1:])])
