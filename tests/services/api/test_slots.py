@@ -213,6 +213,8 @@ async def test_full_queue_is_a_503_and_nothing_starts(
     assert "2 jobs wait" in problem["detail"]
     assert [job["job_id"] for job in listed] == [kept]
     assert await api.submit(key="kept") == kept
+    new = await api.http.post("/jobs", json=BODY, headers={"Idempotency-Key": "new"})
+    assert (new.status_code, new.json()["code"]) == (503, "queue_full")
 
 
 @pytest.mark.usefixtures("workers")
