@@ -64,11 +64,13 @@ _LARGE = 0.2
 class Records:
     """The folder of records: a newer version replaces an older one, never the other way round.
 
-    `broken` gets what no caller may see.
+    `broken` gets what no caller may see. `repeats`: the server has forgotten what it did, so a job
+    may change once more as it did before.
     """
 
     def __init__(self, broken: Callable[[Rule, str], None]) -> None:
         self.there: dict[str, Record] = {}
+        self.repeats = False
         self._broken = broken
         self._shown: dict[tuple[str, int], Job] = {}
 
@@ -101,22 +103,23 @@ class Records:
             if same and job.percent < before.percent:
                 text = f"version {job.version} of {job.job_id}: {before.percent}, {job.percent}"
                 self._broken(Rule.PERCENT, text)
-        if not _is_whole(record):
+        if not _is_whole(record, repeats=self.repeats):
             self._broken(Rule.WHOLE, f"version {record.version} of {record.job_id}")
 
 
-def _follows(change: Transition, before: Transition) -> bool:
-    """It is no earlier, and no repetition; only a wait may be reported by two activities."""
+def _repeats(change: Transition, before: Transition) -> bool:
+    """It is a repetition; but a wait may be reported by two activities."""
     again = before.model_copy(update={"version": change.version, "at": change.at})
-    return before.at <= change.at and (change != again or "wait" in change.note)
+    return change == again and "wait" not in change.note
 
 
-def _is_whole(record: Record) -> bool:
+def _is_whole(record: Record, *, repeats: bool) -> bool:
     changes, last = record.transitions, record.transitions[-1]
     ended = [change.at for change in changes if change.status.ended]
     return (
         [change.version for change in changes] == [*range(1, record.version + 1)]
-        and all(map(_follows, changes[1:], changes))
+        and all(before.at <= change.at for before, change in pairwise(changes))
+        and (repeats or not any(map(_repeats, changes[1:], changes)))
         and dict(last) == dict(record.followed(last.at, last.note).transitions[-1])
         and record.started_at == started_at(changes)
         and record.finished_at == (ended[0] if ended else None)

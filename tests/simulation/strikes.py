@@ -222,6 +222,7 @@ class Striker:
             if run.queue == SEMAPHORE_QUEUE:
                 self._server.delete(run)
         self._simulation.rules.restored()
+        self._simulation.records.repeats = True
         for vendor in self._simulation.vendors.values():
             vendor.is_honest = True
         self._simulation.add_workers()
