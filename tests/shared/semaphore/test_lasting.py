@@ -153,11 +153,17 @@ class TestEnded:
         assert kept.book.most == 2
         assert kept.book.tokens_grow
 
-    async def test_tokens_grow_without_any_holder(self, kept: Jobs) -> None:
+    @pytest.mark.parametrize("how", ["terminated", "deleted"])
+    async def test_tokens_grow_without_any_holder(self, kept: Jobs, how: str) -> None:
         await kept.line_up("first")
         await kept.finish_all("first")
         await kept.until(lambda view: not view.holders)
-        await kept.kill_semaphore()
+        run = await kept.run()
+        if how == "deleted":
+            await delete_run(kept, run)
+        else:
+            await kept.semaphore.terminate()
+        await kept.another_run(run)
         await kept.line_up("second")
         assert kept.book.tokens_grow
         await kept.finish_all("second")
