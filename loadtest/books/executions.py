@@ -176,6 +176,8 @@ class Execution:
     """The versions of the SDK that its workflow tasks name."""
     queues: list[tuple[str, str]] = field(default_factory=list)
     """Each process that had the run in its cache, and the sticky queue of its next task."""
+    strayed: list[tuple[str, float]] = field(default_factory=list)
+    """Each of them whose sticky queue's task another process took, and when."""
     hops: list[float] = field(default_factory=list)
     """The seconds from an activity's completion to the next start, with nothing between."""
 

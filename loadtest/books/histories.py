@@ -131,6 +131,8 @@ class _Reader:
     """When the last workflow task began that did not go on with another."""
     owner: str = ""
     """The process that completed the last workflow task."""
+    sticky: bool = False
+    """Whether the next one waits in that process's own queue."""
     answered: str = ""
     """The number of the event that completed it."""
     scheduled: dict[str, Activity] = field(default_factory=dict)
@@ -181,7 +183,8 @@ class _Reader:
         run, number, identity = self.run, int(event["eventId"]), str(body.get("identity"))
         if kind == "SCHEDULED":
             queue = fields(body, "taskQueue")
-            if queue.get("kind") == "TASK_QUEUE_KIND_STICKY":
+            self.sticky = queue.get("kind") == "TASK_QUEUE_KIND_STICKY"
+            if self.sticky:
                 run.queues.append((self.owner, str(queue.get("name"))))
                 after = self.events[number] if number < len(self.events) else event
                 if after is not event and attributes(after).get("requestId") != _CONTINUED:
@@ -190,6 +193,8 @@ class _Reader:
         elif kind == "STARTED":
             if "@" in identity:
                 run.taken.append((identity, at))
+                if self.sticky and identity != self.owner:
+                    run.strayed.append((self.owner, at))
             goes_on = body.get("requestId") == _CONTINUED
             if goes_on:
                 # The commands of one step of the workflow are divided between both tasks.

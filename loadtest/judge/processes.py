@@ -37,12 +37,19 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
     fit those which showed metrics: as many, no longer, and none that had died."""
     run = Subject(RUN, max((stage.number for stage in books.stages), default=0))
     queues, hosts = dict[str, str](), dict[str, str]()
+    all_there = bool(books.workers) and books.steady.issuperset(books.workers)
     for job, execution in books.runs:
         named = Subject(job.job_id, job.stage)
         for owner, queue in execution.queues:
             known = queues.setdefault(owner, queue)
             expected = {"queue": Begins(f"{owner}-") if queue == known else known}
             yield from named.differ(HISTORY, {"queue": queue}, expected, f"workers[{owner}].")
+        # The server passes on a task of a worker that asks for none.
+        for owner, at in execution.strayed if all_there else ():
+            text = (
+                f"another process took a task of {owner} at {timestamp(at)}, and no worker was gone"
+            )
+            yield named.found(f"{HISTORY}.workers[].queue", text)
         for name in sorted(execution.workers):
             start, _, host = name.partition("@")
             expected = {"host": hosts.setdefault(start, host)}

@@ -1,7 +1,9 @@
 """Lies about processes: which worker did what, which one died, and what a mock was asked to do."""
 
 import json
+import re
 from collections.abc import Iterable
+from pathlib import Path
 
 from loadtest.books import raw
 from loadtest.times import instant
@@ -19,6 +21,7 @@ from tests.loadtest.forging.kit import (
 )
 
 IMAGE, VIDEO = LEDGERS
+QUEUE = re.compile(r'"name": ?"([^"-]+@[^"-]+)-([0-9a-f]{32})"')
 STARTED = "activityTaskStartedEventAttributes"
 
 
@@ -45,6 +48,24 @@ def a_worker_on_a_second_machine(f: Forger) -> Iterable[str]:
     name = next(filter(None, tasks))["identity"]
     path.write_text(text.replace(name, f"{name.partition('@')[0]}@another"), "utf-8")
     return ()
+
+
+@forgery_of("hopeless-generations")
+def a_worker_that_took_over_while_the_other_went_on(f: Forger) -> Iterable[str]:
+    """One job waits in its worker's own queue; from then on the other worker has it."""
+    paths = [f.folder.histories / f"{job_id}.json" for job_id in f.order]
+    first, *queues = dict.fromkeys(QUEUE.findall(" ".join(map(Path.read_text, paths))))
+    other = next(queue for queue in queues if queue[0] != first[0])
+
+    def take_over(events: list[Row]) -> None:
+        waits = next(place for place, each in enumerate(events) if "STICKY" in json.dumps(each))
+        rest = json.dumps(events[waits + 1 :])
+        for old, new in (("-".join(first), "-".join(other)), (first[0], other[0])):
+            rest = rest.replace(old, new)
+        events[waits + 1 :] = json.loads(rest)
+
+    [job_id, *_] = (path.stem for path in paths if "-".join(first) in path.read_text("utf-8"))
+    return f.history(job_id, take_over)
 
 
 @forgery_of("slow-machine")
