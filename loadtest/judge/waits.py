@@ -37,8 +37,8 @@ ANSWERED = 0.4
 """Seconds in which a wait's first poll is answered."""
 UNSEEN = 0.1
 """Seconds that a version must last at least so that the feed shows it before the next one."""
-POINTS = 0.05
-"""Share of its generation that a report may be off, beside the report's way."""
+POINTS, AHEAD = 0.05, 0.02
+"""Shares of its generation that a report may be off, beside the report's way, and ahead."""
 
 
 class Bound(NamedTuple):
@@ -62,6 +62,7 @@ BOUNDS = {
     "close": Bound("from its last version to the close of its run", *STEP),
     "poll": Bound("less than the order's pause between polls for a poll to end its wait", 0.0, 0.0),
     "percent": Bound("of its generation's time between a report's percent and the true one", *STEP),
+    "early": Bound("of its generation's time by which a report's percent is ahead of it", 0.0, 0.0),
     "feed": Bound("from a version to the frame that shows it", 1.0, 12.0),
     "begin": Bound("from a version to the frame of the one before, which begins an attempt", 0, 0),
 }
@@ -334,7 +335,7 @@ def _percent(job: JobFacts, run: Execution, books: Books, clocks: Clocks) -> Ite
     """Return how much of a generation's time is between the percent of its last report and the
     true one, as the mocks count it; a vendor's own interface counts the steps of its graph."""
     made = {g.external_id: g for g in job.generations if _counts_time(g, job, books)}
-    off = list[float]()
+    off, ahead = list[float](), list[float]()
     for signal in run.signalled(PROGRESS):
         row, said = made.get(signal.body.get("external_id")), signal.body.get("percent")
         if row is None or row.started is None or row.finished is None:
@@ -342,9 +343,11 @@ def _percent(job: JobFacts, run: Execution, books: Books, clocks: Clocks) -> Ite
         if isinstance(said, int) and not signal.body.get("waiting") and signal.at <= row.finished:
             took = row.finished - row.started
             true = row.started + said / 100 * took
-            slack = clocks.between(SERVER, row.step) + POINTS * took
-            off.append(abs(signal.at - true) - slack)
+            slack = clocks.between(SERVER, row.step)
+            off.append(abs(signal.at - true) - slack - POINTS * took)
+            ahead.append(true - signal.at - slack - AHEAD * took)
     yield from (Wait("percent", "", job, seconds) for seconds in off[-1:])
+    yield from (Wait("early", "", job, max(ahead)) for _ in ahead[:1])
 
 
 def _counts_time(made: Generation, job: JobFacts, books: Books) -> bool:

@@ -70,7 +70,7 @@ MUTANTS = (
         "                    call = handle.signal(signal, done, rpc_timeout=limit)\n",
         scene=SCENES["five"],
         rule="waits.callback",
-        jobs=("#3",),
+        jobs=(),
     ),
     Mutant(
         name="frames-left-out",

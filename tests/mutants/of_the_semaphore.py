@@ -31,7 +31,7 @@ MUTANTS = (
         "            return CLOSED.get(event.event_type, Closed.ORDERLY)\n",
         scene=SCENES["five"],
         rule="waits.permit",
-        jobs=("#3",),
+        jobs=(),
     ),
     Mutant(
         name="newest-first",

@@ -300,7 +300,7 @@ MUTANTS = (
         new="            percent=self.percent // 4,\n            waiting",
         scene=SCENES["five at leisure"],
         rule="waits.percent",
-        jobs=("#3",),
+        jobs=(),
     ),
     Mutant(
         name="poll-never-ends",

@@ -231,13 +231,19 @@ def test_job_that_the_feed_shows_at_its_end_only_is_convicted(tmp_path: Path) ->
     assert waits(f) == {"waits.silent": {silent}}
 
 
-def test_percent_that_is_not_the_generations_is_convicted(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("rule", "change"),
+    [("percent", lambda percent: 97 - percent), ("early", lambda percent: percent + 5)],
+)
+def test_percent_that_is_not_the_generations_is_convicted(
+    tmp_path: Path, rule: str, change: Callable[[int], int]
+) -> None:
     f = forger(SLOW, tmp_path)
 
     def turned(event: Row) -> None:
-        rewrite(event[SIGNALED]["input"], lambda body: body.update(percent=97 - body["percent"]))
+        rewrite(event[SIGNALED]["input"], lambda body: body.update(percent=change(body["percent"])))
 
     for job_id in f.order:
         f.signals(job_id, "report_progress", turned)
 
-    assert waits(f)["waits.percent"] == set(f.order)
+    assert waits(f)[f"waits.{rule}"] == set(f.order)
