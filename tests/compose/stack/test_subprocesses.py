@@ -48,11 +48,12 @@ def test_sigterm_is_passed_on_as_an_interrupt(ignored: str) -> None:
     assert (said, process.returncode) == ("tidied up\n", 7)
 
 
-@pytest.mark.parametrize("nohup", [[], ["nohup"]], ids=["terminal", "nohup"])
-def test_closed_terminal_is_an_interrupt_except_under_nohup(nohup: list[str]) -> None:
-    """The terminal's SIGHUP reaches the whole process group."""
+@pytest.mark.parametrize("nohup", [False, True], ids=["terminal", "nohup"])
+def test_closed_terminal_is_an_interrupt_except_under_nohup(*, nohup: bool) -> None:
+    """The terminal's SIGHUP reaches the whole process group. The tests may run under nohup, too."""
+    begun = ["nohup"] if nohup else ["env", "--default-signal=HUP"]
     with subprocess.Popen(
-        [*nohup, sys.executable, "-c", PARENT], cwd=ROOT, start_new_session=True,
+        [*begun, sys.executable, "-c", PARENT], cwd=ROOT, start_new_session=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         assert process.stdout is not None
