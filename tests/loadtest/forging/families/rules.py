@@ -17,6 +17,7 @@ from tests.loadtest.forging.kit import (
 
 VIDEO = LEDGERS[1]
 SCHEDULED = "activityTaskScheduledEventAttributes"
+SIGNALS = "signalExternalWorkflowExecutionInitiatedEventAttributes"
 
 
 def _counted(f: Forger, service: str, more: int) -> None:
@@ -143,11 +144,10 @@ def a_wait_that_no_other_worker_would_take_over(f: Forger) -> Iterable[str]:
 @forgery_of("gates")
 def a_gate_that_was_not_given_back(f: Forger) -> Iterable[str]:
     """The release names another permit, which the semaphore ignores."""
-    name = "signalExternalWorkflowExecutionInitiatedEventAttributes"
 
     def other(events: list[Row]) -> None:
         for event in events:
-            if body := event.get(name):
+            if body := event.get(SIGNALS):
                 rewrite(body["input"], lambda permit: permit.update(token=permit["token"] - 1))
 
     return f.history(f.job(), other)
@@ -155,11 +155,9 @@ def a_gate_that_was_not_given_back(f: Forger) -> Iterable[str]:
 
 @forgery_of("gates")
 def a_gate_whose_release_is_another_signal(f: Forger) -> Iterable[str]:
-    name = "signalExternalWorkflowExecutionInitiatedEventAttributes"
-
     def other(events: list[Row]) -> None:
         for event in events:
-            if body := event.get(name):
+            if body := event.get(SIGNALS):
                 body["signalName"] = "withdraw"
 
     return f.history(f.job(), other)
