@@ -20,7 +20,7 @@ from temporalio.service import RPCError
 
 from services.api.metrics import FORGOTTEN, REPAIRED
 from services.api.parts import Parts
-from services.api.temporal import ABNORMAL, closed, first_record, from_workflow
+from services.api.temporal import ABNORMAL, closed, first_record, first_run
 from shared.errors import NotReady, TemporalUnavailable
 from shared.jobs.closing import close_record
 from shared.jobs.ids import callbacks_prefix
@@ -124,20 +124,28 @@ class Repairer:
         self, found: WorkflowExecutionDescription, known: Job | None
     ) -> Record | None:
         """Return the record by the workflow's query; without an answer, one with an end from
-        outside."""
-        if time.monotonic() >= self._silent_until:
+        outside.
+
+        A job that was ended from outside or reset has its stored record: its code, replayed for a
+        query, goes on with signals that no task has taken, so it may show what never happened.
+        """
+        first = first_run(found)
+        is_cut = found.status in ABNORMAL or first != found.run_id
+        record = await self.read(found.id) if is_cut else None
+        if record is None and time.monotonic() >= self._silent_until:
             try:
-                return await from_workflow(self._temporal, found)
+                record = await self._temporal.record(found.id, first)
             except (TemporalUnavailable, RPCError, WorkflowQueryFailedError) as error:
                 self._silent_until = time.monotonic() + SILENCE_SECONDS
                 log.warning("record can't be queried", job_id=found.id, reason=str(error))
-        if found.status not in ABNORMAL:
+        if record is None and found.status in ABNORMAL:
+            record = await first_record(self._temporal, found)
+        if record is None:
             return None
-        record = await self.read(found.id) or await first_record(self._temporal, found)
-        if known is not None and known.version > record.version:
+        if is_cut and known is not None and known.version > record.version:
             # Its file was lost: what listeners have seen of it counts.
             record = record.model_copy(update={"version": known.version})
-        return closed(record, found.status)
+        return closed(record, found)
 
     async def _write(self, record: Record, *, why: str) -> None:
         """Write a repaired record, and publish it; one of another namespace stays as it is."""

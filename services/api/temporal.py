@@ -134,8 +134,8 @@ class Temporal:
             raise
         return True
 
-    async def record(self, job_id: str, run_id: str | None = None) -> Record:
-        """Query the record of the newest run, or of `run_id`; a worker must answer."""
+    async def record(self, job_id: str, run_id: str) -> Record:
+        """Query the record of a run; a worker must answer."""
         query = self.client.get_workflow_handle(job_id, run_id=run_id).query(
             GET_RECORD_QUERY, result_type=Record, rpc_timeout=QUERY_TIMEOUT
         )
@@ -189,24 +189,19 @@ async def first_record(temporal: Temporal, found: WorkflowExecution) -> Record:
     )
 
 
-async def from_workflow(temporal: Temporal, found: WorkflowExecutionDescription) -> Record:
-    """Return the record by the workflow's query, with an end that it could not record itself.
-
-    A run that was reset can't be queried, because its replay deviates: the first run is asked.
-    """
-    first = found.raw_description.workflow_execution_info.first_run_id
-    if first in ("", found.run_id):
-        return closed(await temporal.record(found.id), found.status)
-    record = await temporal.record(found.id, first)
-    if found.status is WorkflowExecutionStatus.RUNNING or record.status.ended:
-        return record
-    return close_record(record, RESET)
+def first_run(found: WorkflowExecutionDescription) -> str:
+    """Return the run that was started; another one than the newest if the job was reset."""
+    return found.raw_description.workflow_execution_info.first_run_id or found.run_id
 
 
-def closed(record: Record, status: WorkflowExecutionStatus | None) -> Record:
+def closed(record: Record, found: WorkflowExecutionDescription) -> Record:
     """Return the record with its end, if the job was ended from outside."""
-    if status in ABNORMAL and not record.status.ended:
-        return close_record(record, ABNORMAL[status])
+    if record.status.ended:
+        return record
+    if found.status in ABNORMAL:
+        return close_record(record, ABNORMAL[found.status])
+    if first_run(found) != found.run_id and found.status is not WorkflowExecutionStatus.RUNNING:
+        return close_record(record, RESET)
     return record
 
 

@@ -33,7 +33,8 @@ CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 @workflow.defn(name=GENVIDEO.workflow)
 class StandIn:
-    """Remembers each `kling_done`; the prompts `end` and `end when told` end it."""
+    """Remembers each `kling_done`, which takes two versions of its record; the prompts `end` and
+    `end when told` end it."""
 
     @workflow.init
     def __init__(self, job: GenVideoInput) -> None:
@@ -58,7 +59,8 @@ class StandIn:
     @workflow.query(name=GET_RECORD_QUERY)
     def get_record(self) -> Record:
         info = workflow.info()
-        return sample_record(info.workflow_id, self.job, run_id=info.run_id)
+        record = sample_record(info.workflow_id, self.job, run_id=info.run_id)
+        return record.model_copy(update={"version": record.version + 2 * len(self.done)})
 
 
 @workflow.defn(name=SEMAPHORE_WORKFLOW)

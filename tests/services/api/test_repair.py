@@ -17,13 +17,14 @@ from services.api.temporal import Temporal
 from shared.errors import NotReady
 from shared.jobs.genvideo import GENVIDEO, IMAGE, VIDEO, GenVideoInput
 from shared.jobs.ids import new_job_id
-from shared.jobs.messages import Record
+from shared.jobs.messages import Record, StageDone
 from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import Status
 from shared.semaphore.messages import SlotRequest, semaphore_id
 from tests.fixtures.eventually import eventually
 from tests.fixtures.present import present
 from tests.fixtures.records import RecordStore
+from tests.fixtures.temporal import reset
 from tests.services.api.conftest import READY, Api, NewApi, change, ended, temporal_calls
 from tests.shared.standins import CREATED, asset_path, sample_record, standing_in
 
@@ -322,6 +323,30 @@ async def test_removed_job_known_to_temporal_does_not_come_back(
     async with standing_in(client):
         assert await parts.repairer(Temporal(client)).recover(job_id) is None
     assert list(parts.records.job_ids()) == []
+
+
+@pytest.mark.parametrize("end", ["terminated", "reset"])
+async def test_signal_that_no_task_took_is_in_no_record(
+    client: Client, tmp_path: Path, end: str
+) -> None:
+    """A query of the closed run replays it with the signal, and its code goes on."""
+    stored = begun()
+    parts, temporal = Over(tmp_path, stored), Temporal(client)
+    await temporal.start(stored.job_id, GenVideoInput(prompt="p", style=""))
+    handle = client.get_workflow_handle(stored.job_id)
+    async with standing_in(client):
+        assert await handle.query("told") == []
+    done = StageDone(external_id=f"{stored.job_id}.video.1", task_id="t", task_status="succeed")
+    await handle.signal(GENVIDEO.done, done)
+    if end == "reset":
+        await reset(client, stored.job_id, back_to="first")
+    else:
+        await handle.terminate()
+    async with standing_in(client):
+        await parts.repairer(temporal).recover(stored.job_id)
+    record = present(parts.records.read(stored.job_id))
+    assert record.transitions[: len(stored.transitions)] == stored.transitions
+    assert record.version == stored.version + (end == "terminated")
 
 
 async def test_removed_job_is_not_found(client: Client, new_api: NewApi) -> None:
