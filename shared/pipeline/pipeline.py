@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-from shared.errors import QueueFull, RecordStands, RefusedForGood
+from shared.errors import RecordStands, RefusedForGood
 from shared.failures import MAX_ATTEMPTS
 from shared.jobs.closing import MESSAGES
 from shared.jobs.ids import is_job_id
@@ -150,17 +150,14 @@ class Pipeline(Generic[Input]):
     async def _until_held(
         self, semaphore: Semaphore, *, asking: asyncio.Task[None] | None = None
     ) -> None:
-        """Return with the permit; raise StageFailed if the queue is full."""
+        """Return with the permit."""
         try:
-            await self._cancellation.until(lambda: semaphore.is_decided)
+            await self._cancellation.until(lambda: semaphore.permit is not None)
         except Interrupted:
             if asking is not None:
                 asking.cancel()
                 await semaphore.withdraw()
             raise
-        if semaphore.permit is None:
-            message = f"{semaphore.full} jobs wait already."
-            raise StageFailed(QueueFull.code, message, in_doubt=False)
 
     async def _pass_gate(self, stage: Stage) -> None:
         gate = self._gates[stage.name]

@@ -20,19 +20,15 @@ from .messages import (
     Ask,
     granted_signal,
     name_of,
-    refused_signal,
 )
 from .rebuild import find
 from .server import end_unreachable, grace_of, is_no_run, until_closed
 from .state import (
     FIND_JOBS,
-    REFUSE,
     SEMAPHORE_RULES,
     WATCH_RUN,
     Ended,
     Found,
-    Refusal,
-    Refused,
     SemaphoreRules,
     Watch,
 )
@@ -104,19 +100,6 @@ class SemaphoreActivities:
                 log.info("granted", extra=seen)
             closed = await until_closed(self._client, watch.run)
             return Ended(closed=closed, grace=await grace_of(self._client, watch, closed))
-
-    @activity.defn(name=REFUSE)
-    async def refuse(self, refusal: Refusal) -> Refused:
-        """Tell each run that the queue is full."""
-        async with _beating():
-            for run in refusal.runs:
-                handle = self._client.get_workflow_handle(run.job_id, run_id=run.run_id)
-                try:
-                    await handle.signal(refused_signal(refusal.name), refusal.waiting)
-                except RPCError as error:
-                    if not is_no_run(error):
-                        raise
-        return Refused()
 
     @activity.defn(name=FIND_JOBS)
     async def find_jobs(self) -> Found:

@@ -26,7 +26,6 @@ with workflow.unsafe.imports_passed_through():
         SlotRequest,
         granted_signal,
         memo_of,
-        refused_signal,
         semaphore_id,
     )
 
@@ -34,7 +33,6 @@ ASK_SECONDS = timedelta(seconds=10)
 ASK_RETRY = RetryPolicy(
     initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=5)
 )
-FULL = "queue_full"
 
 
 class Semaphore:
@@ -60,8 +58,6 @@ class Semaphore:
         info = workflow.info()
         self.name = name
         self.permit: Permit | None = None
-        # The number of waiters, if the queue is full.
-        self.full: int | None = None
         self.request = SlotRequest(
             job_id=info.workflow_id,
             # A run that was reset replays the history of the earlier run under that run's id.
@@ -80,7 +76,6 @@ class Semaphore:
         before = getattr(workflow.get_signal_handler(granted_signal(name)), "__self__", None)
         self._last_token: int = before._last_token if isinstance(before, Semaphore) else -1
         workflow.set_signal_handler(granted_signal(name), self._granted)
-        workflow.set_signal_handler(refused_signal(name), self._refused)
 
     async def __aenter__(self) -> Self:
         workflow.register_random_seed_callback(self._reset)
@@ -102,11 +97,11 @@ class Semaphore:
         self._check_not_reset()
         self.release()
 
-    async def acquire(self) -> Permit:
-        """Wait for the permit; raise ApplicationError `queue_full` if the queue is full."""
+    async def acquire(self) -> None:
+        """Wait for the permit."""
         try:
             await self.ask()
-            await workflow.wait_condition(lambda: self.is_decided)
+            await workflow.wait_condition(lambda: self.permit is not None)
         except (asyncio.CancelledError, ActivityError) as error:
             # The semaphore sees by itself that the run before a reset has closed.
             self._check_not_reset()
@@ -116,15 +111,6 @@ class Semaphore:
                 raise asyncio.CancelledError from None
             raise
         self._check_not_reset()
-        if self.permit is None:
-            message = f"{self.full} runs wait for {self.name} already."
-            raise ApplicationError(message, type=FULL, non_retryable=True)
-        return self.permit
-
-    @property
-    def is_decided(self) -> bool:
-        """True when the permit has come, or the queue is full."""
-        return self.permit is not None or self.full is not None
 
     async def ask(self) -> None:
         """Mark this run as a requester, and return when the semaphore has its request."""
@@ -156,7 +142,7 @@ class Semaphore:
         self._has_given_up = True
         if self.permit is not None:
             self.release()
-        elif self.full is None:
+        else:
             # The server drops the signals of a run that closes in the same moment.
             await self._signal(WITHDRAW_SIGNAL, self.request.run_id)
 
@@ -178,9 +164,6 @@ class Semaphore:
             self.permit, self._last_token = permit, permit.token
             if self._has_given_up:
                 self.release()
-
-    def _refused(self, waiting: int) -> None:
-        self.full = waiting
 
     def _reset(self, _seed: int) -> None:
         """Note that this run was reset, because the server gave it another seed.

@@ -59,11 +59,6 @@ def granted_signal(name: str) -> str:
     return f"granted:{name}"
 
 
-def refused_signal(name: str) -> str:
-    """Return the name of the signal that refuses a run and says how many wait."""
-    return f"refused:{name}"
-
-
 def drain_id(run_id: str) -> str:
     """Return the activity id of a run's drain, by which an operator and the API find it."""
     return f"drain-{run_id}"
@@ -314,5 +309,5 @@ class SlotView(Message):
 
     @property
     def is_full(self) -> bool:
-        """True if a new request would be refused."""
+        """True if the queue has no room for another run."""
         return self.waiting_count >= self.capacity

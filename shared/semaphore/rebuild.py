@@ -88,7 +88,7 @@ async def find(client: Client, name: str, *, run_id: str, now: datetime) -> Foun
         next_token=max([floor, *(each.token + 1 for each in held.values())]),
         # The watch of each finds out whether it is open; its permit is signalled again.
         holders=tuple(sorted(held.values(), key=lambda each: each.token)),
-        # The watchdog requests a place for the others again, and the semaphore refuses them.
+        # The watchdog requests a place for the others again.
         waiting=tuple(queue[:CAPACITY]),
     )
 

@@ -40,7 +40,6 @@ MAX_HISTORY = 1000
 WATCH_RUN = "grant_and_watch"
 FIND_JOBS = "find_jobs"
 SEMAPHORE_RULES = "semaphore_rules"
-REFUSE = "refuse"
 # The keys of the stack's name, and of limit and pause, in the semaphore's memo.
 MEMO_STACK, MEMO_SETTINGS = "stack", "settings"
 # The quickest level of compression, because ids are random, so that more effort gains little.
@@ -119,18 +118,6 @@ class Watch(Message):
     def run(self) -> RunRef:
         """The watched run."""
         return self.holder.run
-
-
-class Refusal(Message):
-    """Runs that get `queue_full`, because `waiting` runs wait."""
-
-    name: Name
-    waiting: int
-    runs: tuple[RunRef, ...]
-
-
-class Refused(Message):
-    """Each of them knows."""
 
 
 class Ended(Message):

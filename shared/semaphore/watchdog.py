@@ -30,6 +30,7 @@ from temporalio.service import RPCError
 
 from .client import QUERY_TIMEOUT, start_semaphore, state_of
 from .messages import (
+    CAPACITY,
     REQUEST_SIGNAL,
     SEMAPHORE_QUEUE,
     SEMAPHORE_WORKFLOW,
@@ -42,7 +43,7 @@ from .messages import (
 )
 from .rebuild import OPEN, names_in, read_run
 from .server import is_gone, is_open
-from .state import FIND_JOBS, REFUSE, WATCH_RUN, SemaphoreRules
+from .state import FIND_JOBS, WATCH_RUN, Permits, SemaphoreRules
 
 log = logging.getLogger(__name__)
 STARTED = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
@@ -104,7 +105,7 @@ class Watchdog:
                 with _surviving("all"):
                     found = await running_semaphores(self._client)
                     if number % REMIND_ROUNDS == 0:
-                        found += await remind(self._client)
+                        found += await remind(self._client, capacity=self._rules.capacity)
                     for name in found:
                         self.keep(name)
                 await asyncio.sleep(self._rules.care_seconds)
@@ -218,14 +219,16 @@ def _is_failure(event: HistoryEvent) -> bool:
     return timed_out == TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE
 
 
-async def remind(client: Client) -> list[str]:
-    """Send the semaphores the requests of open runs that they don't know, and withdraw the waiters
-    that are no open runs. One that was deleted would be drained before the next one is granted.
+async def remind(client: Client, *, capacity: int = CAPACITY) -> list[str]:
+    """Send the semaphores the requests of open runs that they don't know, as far as there is room,
+    and withdraw the waiters that are no open runs. One that was deleted would be drained before the
+    next one is granted.
 
     Return the names of all semaphores that open runs request.
 
-    The listings from which a semaphore rebuilds are eventually consistent, and may lack a run. A
-    run that has just begun may be among them; it counts once, however often it is requested.
+    The queue was full when such a run asked, or a rebuild's listing, which is eventually
+    consistent, has lacked it. One that has just begun may be among them; it counts once, however
+    often it is requested.
     """
     marked: dict[str, list[WorkflowExecution]] = {}
     async for run in client.list_workflows(OPEN):
@@ -236,11 +239,14 @@ async def remind(client: Client) -> list[str]:
             semaphore = client.get_workflow_handle(semaphore_id(name))
             if (state := await state_of(client, name)) is None:
                 continue
-            known = {each.run.run_id for each in state.holders}
-            known |= {each.run_id for each in state.waiting}
-            for run in runs:
-                seen = None if run.run_id in known else await read_run(client, run, name=name)
+            permits = Permits(state, capacity=capacity)
+            for run in sorted(runs, key=lambda run: run.start_time):
+                if permits.knows(run.run_id):
+                    continue
+                seen = await read_run(client, run, name=name)
                 if seen is not None and seen.open and seen.asks:
+                    if not permits.request(seen.request, run.start_time):
+                        break
                     extra = {"semaphore": name, "job_id": run.id}
                     log.warning("requested the slot for an unknown run", extra=extra)
                     await semaphore.signal(REQUEST_SIGNAL, [seen.request])
@@ -264,7 +270,7 @@ async def end_stale_tries(client: Client, names: Iterable[str]) -> int:
         with _surviving(name):
             described = await client.get_workflow_handle(semaphore_id(name)).describe()
             for each in described.raw_description.pending_activities:
-                own = each.activity_type.name in (FIND_JOBS, REFUSE, WATCH_RUN)
+                own = each.activity_type.name in (FIND_JOBS, WATCH_RUN)
                 if own and each.state == STARTED:
                     stale = client.get_async_activity_handle(
                         workflow_id=described.id,

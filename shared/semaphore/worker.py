@@ -67,7 +67,6 @@ async def semaphore_worker(
             activities.ask,
             activities.grant_and_watch,
             activities.find_jobs,
-            activities.refuse,
             activities.semaphore_rules,
         ],
         interceptors=[DropInvalidSignals()],

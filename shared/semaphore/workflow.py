@@ -24,7 +24,6 @@ from .messages import (
     Holder,
     OpenRecords,
     Permit,
-    RunRef,
     SlotChange,
     SlotRequest,
     SlotView,
@@ -37,14 +36,11 @@ from .state import (
     FIND_JOBS,
     MEMO_SETTINGS,
     MEMO_STACK,
-    REFUSE,
     SEMAPHORE_RULES,
     WATCH_RUN,
     Ended,
     Found,
     Permits,
-    Refusal,
-    Refused,
     SemaphoreRules,
     SemaphoreState,
     Watch,
@@ -55,8 +51,6 @@ M = TypeVar("M", bound=BaseModel)
 AGAIN_SECONDS = 1.0
 # What a grant adds to the history, apart from its request.
 GRANT_EVENTS = 9
-# So many runs are refused by one activity, whose argument has to fit into a payload.
-REFUSED_AT_ONCE = 1000
 # The server takes 400 bytes; a character has up to four.
 SUMMARY_LENGTH = 80
 # A watch and a drain have their own bounds, in the settings of job and worker.
@@ -86,9 +80,6 @@ class SemaphoreWorkflow:
         self._events = 0
         # By run: keeps a holder's place until it is free.
         self._places: dict[str, asyncio.Task[None]] = {}
-        # Runs that are to be refused.
-        self._full: list[RunRef] = []
-        self._refusing = asyncio.Lock()
 
     @workflow.run
     async def run(self, state: SemaphoreState | None = None) -> None:
@@ -147,7 +138,7 @@ class SemaphoreWorkflow:
                     now, run = workflow.now(), dict(each.run)
                     permits.hold(SlotRequest(requested_at=now, clean_up=clean_up, **run), now)
         self._permits = permits
-        await self._queue(found.waiting)
+        self._queue(found.waiting)
 
     def _begin(self) -> None:
         """Watch all holders; from now on messages count."""
@@ -230,24 +221,12 @@ class SemaphoreWorkflow:
         if len(fitting) < len(requests):
             workflow.logger.warning("dropped %d invalid requests", len(requests) - len(fitting))
         await self._message()
-        await self._queue(fitting)
+        self._queue(fitting)
 
-    async def _queue(self, requests: Iterable[SlotRequest]) -> None:
-        """Add waiters; a run that does not fit into the queue gets `queue_full` at once."""
-        now, permits = workflow.now(), self._permits
-        self._full += [each.run for each in requests if not permits.request(each, now)]
-        # One activity at a time refuses what all handlers have: the server allows few at once. It
-        # also lets no task complete that signals an id of a wrong form.
-        async with self._refusing:
-            while self._full:
-                runs, self._full = self._full[:REFUSED_AT_ONCE], self._full[REFUSED_AT_ONCE:]
-                await _result(
-                    Refused,
-                    REFUSE,
-                    Refusal(name=self._name, waiting=permits.capacity, runs=tuple(runs)),
-                    about=f"the queue is full: refuse {len(runs)}",
-                    beats=self._rules.watch_seconds,
-                )
+    def _queue(self, requests: Iterable[SlotRequest]) -> None:
+        """Add waiters. The watchdog requests a place again for a run that does not fit."""
+        for each in requests:
+            self._permits.request(each, workflow.now())
 
     @workflow.signal(name=WITHDRAW_SIGNAL)
     async def withdraw(self, run_id: str) -> None:

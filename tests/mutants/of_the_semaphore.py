@@ -115,7 +115,7 @@ MUTANTS = (
     Mutant(
         name="rebuild-forgets-the-queue",
         breaks="a semaphore that comes back does not know who waits",
-        old="        await self._queue(found.waiting)\n",
+        old="        self._queue(found.waiting)\n",
         new="",
         scene=SCENES["semaphore terminated"],
         rule="still_open",

@@ -340,7 +340,6 @@ def semaphore_worker(server: Server, name: str, options: Options) -> Worker:
             activities.ask,
             activities.grant_and_watch,
             activities.find_jobs,
-            activities.refuse,
             activities.semaphore_rules,
         ),
     )

@@ -70,9 +70,7 @@ class StandIn:
             raise ApplicationError("told to fail", non_retryable=True)
 
     async def hold(self) -> None:
-        await workflow.wait_condition(lambda: self.place.is_decided)
-        if self.place.permit is None:
-            raise ApplicationError("no room", type="queue_full", non_retryable=True)
+        await workflow.wait_condition(lambda: self.place.permit is not None)
         await workflow.execute_local_activity(
             ENTER, self.place.permit, start_to_close_timeout=LOCAL
         )
