@@ -138,7 +138,8 @@ async def play(scene: Scene) -> None:
         raise SystemExit("the place of a terminated run was given on without a drain")
     _say("a holder whose worker never came back held its place until it was terminated")
 
-    print("limit 2:", scene.command("limit", "gpu-pool", "2").splitlines()[0])  # noqa: T201
+    if '"limit": 2' not in scene.command("limit", "gpu-pool", "2"):
+        raise SystemExit("the limit was not changed")
 
 
 async def _connected(address: str) -> Client:

@@ -5,23 +5,21 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from temporalio.client import Client, WorkflowQueryFailedError, WorkflowUpdateFailedError
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError
 
 from .client import change, free, start_semaphore, view_of
-from .messages import SEMAPHORE_QUEUE, Limit, Name, RunId, SlotChange, SlotView
-from .server import is_gone
+from .messages import SEMAPHORE_QUEUE, Limit, Name, SlotChange, SlotView
 from .worker import semaphore_worker
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Return 0 for success, 1 if refused, 2 for wrong usage, 3 if Temporal does not answer."""
+    """Return 0 for success, 1 if it was refused or Temporal does not answer, 2 for wrong usage."""
     wanted = parser().parse_args(words)
     try:
         return asyncio.run(_run(wanted))
@@ -29,18 +27,10 @@ def main(words: Sequence[str] | None = None) -> int:
         return 130
     except WorkflowUpdateFailedError as refused:
         sys.stderr.write(f"{refused.cause}\n")
-        return 1
-    except WorkflowQueryFailedError as error:
+    except (WorkflowQueryFailedError, RPCError, RuntimeError, ValueError) as error:
+        # The SDK raises the last two if nothing listens, or if the text is no address.
         sys.stderr.write(f"{error}\n")
-        return 1
-    except RPCError as error:
-        gone = is_gone(error)
-        sys.stderr.write(f"there is no semaphore {wanted.name}\n" if gone else f"{error}\n")
-        return 1 if gone else 3
-    except (RuntimeError, ValueError) as error:
-        # The SDK raises these if nothing listens, or if the text is no address.
-        sys.stderr.write(f"{error}\n")
-        return 3
+    return 1
 
 
 def parser() -> argparse.ArgumentParser:
@@ -53,35 +43,32 @@ def parser() -> argparse.ArgumentParser:
     commands = root.add_subparsers(dest="command", required=True)
     serve = commands.add_parser("serve", help="run a worker of semaphores until it is stopped")
     serve.add_argument(
-        "names", nargs="*", metavar="NAME", type=_valid(Name), help="started if they don't exist"
+        "names", nargs="*", metavar="NAME", type=name, help="started if they don't exist"
     )
-    for name, about in {
-        "show": "print holders, waiters and drains",
+    for word, about in {
+        "show": "print holders, waiters and drains as JSON",
         "limit": "set how many may hold at once",
         "pause": "grant nothing",
         "resume": "grant again",
         "free": "give up the drain of a run",
     }.items():
-        command = commands.add_parser(name, help=about)
-        command.add_argument("name", metavar="NAME", type=_valid(Name))
-        if name == "limit":
-            command.add_argument("limit", metavar="N", type=_valid(Limit, as_json=True))
-        if name == "free":
-            command.add_argument("run_id", metavar="RUN", type=_valid(RunId))
+        command = commands.add_parser(word, help=about)
+        command.add_argument("name", metavar="NAME", type=name)
+        if word == "limit":
+            command.add_argument("limit", metavar="N", type=limit)
+        if word == "free":
+            command.add_argument("run_id", metavar="RUN")
     return root
 
 
-def _valid(kind: Any, *, as_json: bool = False) -> Callable[[str], Any]:
-    """Return an argument type that raises a usage error for a value out of bounds."""
-    fits = TypeAdapter(kind)
+def name(word: str) -> str:
+    """Return a semaphore's name; ValueError if it is out of bounds, which is a usage error."""
+    return TypeAdapter[str](Name).validate_python(word)
 
-    def read(word: str) -> Any:
-        try:
-            return fits.validate_json(word) if as_json else fits.validate_python(word)
-        except ValidationError as error:
-            raise argparse.ArgumentTypeError(error.errors()[0]["msg"]) from None
 
-    return read
+def limit(word: str) -> int:
+    """Return a limit; ValueError if it is out of bounds."""
+    return TypeAdapter[int](Limit).validate_json(word)
 
 
 async def _run(wanted: argparse.Namespace) -> int:
@@ -97,7 +84,8 @@ async def _run(wanted: argparse.Namespace) -> int:
             sys.stdout.write(f"semaphores are kept on task queue {wanted.task_queue}\n")
             sys.stdout.flush()
             await asyncio.Event().wait()
-    _show(await _asked(client, wanted))
+    view = await _asked(client, wanted)
+    sys.stdout.write(view.model_dump_json(indent=2, exclude_none=True) + "\n")
     return 0
 
 
@@ -112,24 +100,6 @@ async def _asked(client: Client, wanted: argparse.Namespace) -> SlotView:
             return await change(client, wanted.name, SlotChange(limit=wanted.limit))
         case command:
             return await change(client, wanted.name, SlotChange(paused=command == "pause"))
-
-
-def _show(view: SlotView) -> None:
-    if view.rebuilding:
-        sys.stdout.write("it rebuilds from Temporal; ask again\n")
-        return
-    paused = ", paused" if view.paused else ""
-    lines = [f"limit {view.limit}{paused}; {len(view.holders)} hold, {view.waiting_count} wait"]
-    for each in view.holders:
-        line = f"holds     {each.job_id} {each.run_id} since {each.since:%FT%TZ}"
-        if each.draining:
-            why = each.drain_failure or "waiting for what it left"
-            line += f"; draining since {each.drains_since:%FT%TZ} ({why})"
-            if each.drains_until is not None:
-                line += f", until {each.drains_until:%FT%TZ}"
-        lines.append(line)
-    lines += [f"waits {place:3} {each}" for place, each in enumerate(view.waiting, start=1)]
-    sys.stdout.write("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":
