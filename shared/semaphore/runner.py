@@ -13,7 +13,6 @@ from google.protobuf.message import Message
 from temporalio import workflow
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
-from temporalio.converter import SerializationContext, StorageDriverStoreContext
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import (
     HandleSignalInput,
@@ -26,7 +25,7 @@ from temporalio.worker import (
     WorkflowInstanceDetails,
     WorkflowInterceptorClassInput,
 )
-from temporalio.workflow import Info
+from temporalio.worker._workflow_instance import _WorkflowInstanceImpl
 
 from .messages import RESET
 
@@ -54,16 +53,16 @@ class WorkflowRunner(UnsandboxedWorkflowRunner):
         self._forget = worker._bridge_worker.request_workflow_eviction
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
-        return Instance(super().create_instance(det), self._forget)
+        return Instance(det, self._forget)  # type: ignore[abstract] # as the SDK's own
 
 
-class Instance(WorkflowInstance):
+class Instance(_WorkflowInstanceImpl):
     """One run, which notices that it was reset, and a query that is ahead of its tasks."""
 
-    def __init__(self, inside: WorkflowInstance, forget: Callable[[str], None] | None) -> None:
-        self._inside = inside
+    def __init__(self, det: WorkflowInstanceDetails, forget: Callable[[str], None] | None) -> None:
+        super().__init__(det)
         self._forget = forget
-        self._seen, self._task_began = 0, -1
+        self._shown, self._task_began = 0, -1
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         if any(job.HasField("update_random_seed") for job in act.jobs):
@@ -71,7 +70,7 @@ class Instance(WorkflowInstance):
             return self._failed(act)
         if self._is_ahead(act) and self._forget is not None:
             self._forget(act.run_id)
-        return self._inside.activate(act)
+        return super().activate(act)
 
     def _failed(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         """Fail the run without what else has come; it still answers queries."""
@@ -81,7 +80,7 @@ class Instance(WorkflowInstance):
         first.jobs.extend(job for job in act.jobs if job.HasField("initialize_workflow"))
         if first.jobs:
             # Its commands are dropped.
-            self._inside.activate(first)
+            super().activate(first)
         completion = WorkflowActivationCompletion(run_id=act.run_id)
         failure = completion.successful.commands.add().fail_workflow_execution.failure
         failure.message = RESET_MESSAGE
@@ -96,21 +95,9 @@ class Instance(WorkflowInstance):
         """
         if all(job.HasField("query_workflow") for job in act.jobs):
             return False
-        seen, began = self._seen, self._task_began
-        self._seen, self._task_began = act.history_length, act.timestamp.ToNanoseconds()
-        return self._seen > seen and self._task_began == began
-
-    def get_serialization_context(self, command_info: Any) -> SerializationContext | None:
-        return self._inside.get_serialization_context(command_info)
-
-    def get_external_store_context(self, command_info: Any) -> StorageDriverStoreContext:
-        return self._inside.get_external_store_context(command_info)
-
-    def get_info(self) -> Info:
-        return self._inside.get_info()
-
-    def get_thread_id(self) -> int | None:
-        return self._inside.get_thread_id()
+        shown, began = self._shown, self._task_began
+        self._shown, self._task_began = act.history_length, act.timestamp.ToNanoseconds()
+        return self._shown > shown and self._task_began == began
 
 
 class DropInvalidSignals(Interceptor):

@@ -14,7 +14,7 @@ from temporalio.converter import PayloadConverter
 from shared.semaphore.runner import Instance
 from tests.simulation import jobs
 from tests.simulation.history import Marker, Run, Task, TaskRecord, timestamp
-from tests.simulation.jobs import Job, new_instance
+from tests.simulation.jobs import Job, details_of
 from tests.simulation.tasks import is_end
 from tests.simulation.world import CLOCK, Process
 
@@ -54,9 +54,8 @@ class Core:
         self.run = run
         self._process = process
         self.seen = 0
-        self._inside = new_instance(run, definition, converter)
         self._forgotten = False
-        self._instance = Instance(self._inside, self._forget)
+        self._instance = Instance(details_of(run, definition, converter), self._forget)  # type: ignore[abstract]
         self.locals: dict[int, Any] = {}
         self.to_start: list[Any] = []
         self._activities: dict[int, Any] = {}
@@ -173,7 +172,7 @@ class Core:
     @property
     def object(self) -> Any:
         """The workflow itself, as seen from outside."""
-        return getattr(self._inside, "_object", None)
+        return self._instance._object
 
     def _jobs_up_to(self, seen: int) -> list[Job]:
         found: list[Job] = []

@@ -13,8 +13,8 @@ from temporalio.bridge.proto.workflow_activation import (
 )
 from temporalio.common import Priority, TypedSearchAttributes
 from temporalio.converter import DefaultFailureConverter, PayloadConverter
-from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowInterceptorClassInput
-from temporalio.worker._workflow_instance import WorkflowInstance, WorkflowInstanceDetails
+from temporalio.worker import WorkflowInterceptorClassInput
+from temporalio.worker._workflow_instance import WorkflowInstanceDetails
 
 from shared.semaphore.runner import DropInvalidSignals
 from tests.simulation.history import Event, Marker, Run, timestamp
@@ -151,7 +151,6 @@ def _no_such_workflow() -> Failure:
     return failure
 
 
-RUNNER = UnsandboxedWorkflowRunner()
 _DEFINITIONS: dict[type, Any] = {}
 INTERCEPTORS = [
     DropInvalidSignals().workflow_interceptor_class(
@@ -160,12 +159,12 @@ INTERCEPTORS = [
 ]
 
 
-def new_instance(run: Run, definition: type, converter: PayloadConverter) -> WorkflowInstance:
-    """An instance of a run's workflow that has done nothing yet."""
+def details_of(run: Run, definition: type, converter: PayloadConverter) -> WorkflowInstanceDetails:
+    """What the SDK makes an instance of a run's workflow of."""
     if definition not in _DEFINITIONS:
         _DEFINITIONS[definition] = workflow._Definition.must_from_class(definition)
     began = datetime.fromtimestamp(run.began, UTC)
-    details = WorkflowInstanceDetails(
+    return WorkflowInstanceDetails(
         payload_converter_factory=lambda: converter,
         failure_converter_class=DefaultFailureConverter,
         interceptor_classes=INTERCEPTORS,
@@ -203,4 +202,3 @@ def new_instance(run: Run, definition: type, converter: PayloadConverter) -> Wor
         last_completion_result=Payloads(),
         last_failure=None,
     )
-    return RUNNER.create_instance(details)
