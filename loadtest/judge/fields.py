@@ -193,6 +193,7 @@ FIELDS: dict[str, Table] = {
             bounded("the limit"): "*.stats.max_in_flight",
             unverified("held from below only, by the stored files"): "*.stats.file_bytes",
             unverified("more than none is not decided"): "*.stats.ledger_dropped",
+            derived("limits in histories, and the time of generations"): "*.stats.speed",
             COUNT: "*.stats.faults_injected *.faults_recorded *.faults_remembered",
             derived(
                 "the ledger's rows, and the vendor's fault trace"

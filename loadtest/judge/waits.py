@@ -13,12 +13,14 @@ from statistics import median
 from typing import NamedTuple
 
 from loadtest.books import raw
-from loadtest.books.executions import GRANTED, PROGRESS, Execution
+from loadtest.books.executions import GRANTED, PROGRESS, Execution, task_of
 from loadtest.books.facts import Generation, mapping
 from loadtest.books.model import PROCESSES, Books, JobFacts, StageBook, Step
+from loadtest.judge import processes
 from loadtest.judge.callbacks import cause_of
 from loadtest.judge.clocks import SERVER, Clocks
 from loadtest.judge.compare import Finding, Subject
+from loadtest.judge.ledgers import ENDS
 from loadtest.judge.reference import BEGINS
 from loadtest.judge.shown import FEW
 from loadtest.times import duration, instant, timestamp
@@ -37,7 +39,7 @@ ANSWERED = 0.4
 """Seconds in which a wait's first poll is answered."""
 UNSEEN = 0.1
 """Seconds that a version must last at least so that the feed shows it before the next one."""
-POINTS, AHEAD = 0.05, 0.02
+POINTS, AHEAD = 0.03, 0.02
 """Shares of its generation that a report may be off, beside the report's way, and ahead."""
 
 
@@ -57,11 +59,16 @@ BOUNDS = {
     "acceptance": Bound("from the order to the vendor's acceptance", *STEP),
     "stage": Bound("from a generation's end to the next stage's order", *FILE),
     "sent": Bound("from a task's change to the callback that reports it", *STEP),
-    "callback": Bound("from a callback's sending to its signal", *STEP),
+    "callback": Bound("from a callback's sending to its signal, or without one to its end", *STEP),
     "end": Bound("from the last generation's end to the close of its run", *FILE),
     "close": Bound("from its last version to the close of its run", *STEP),
     "poll": Bound("less than the order's pause between polls for a poll to end its wait", 0.0, 0.0),
-    "percent": Bound("of its generation's time between a report's percent and the true one", *STEP),
+    "percent": Bound(
+        "of its generation's time between a report's percent and the true one", 0.1, 4
+    ),
+    "gone": Bound(
+        "from its vendor's report of an end to its own, and a worker was gone then", 1, 12
+    ),
     "early": Bound("of its generation's time by which a report's percent is ahead of it", 0.0, 0.0),
     "feed": Bound("from a version to the frame that shows it", 1.0, 12.0),
     "begin": Bound("from a version to the frame of the one before, which begins an attempt", 0, 0),
@@ -93,12 +100,18 @@ class Pace:
 def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
     """Find waits far beyond the run's pace, and jobs that the feed held back."""
     yield from _unheard(books)
-    calm = [job for job in books.jobs if _is_calm(job, books)]
+    good = [job for job in books.jobs if _is_good(job)]
+    still = [job for job in good if not _is_disturbed(job, books)]
+    calm = [job for job in still if _is_plain(job, books)]
     pace = None if books.struck else _pace(books)
-    if pace is None or len(calm) < LEAST:
+    if pace is None:
         return
+    yield from _gone([job for job in good if _is_plain(job, books)], books, clocks, pace)
     waits = chain(
-        _permits(books, calm), *(_of_job(job, books, clocks) for job in calm), _frames(books, calm)
+        _permits(books, calm),
+        *(_of_job(job, books, clocks) for job in calm),
+        *(_signalled(job, clocks) for job in still if not job.has_fault("callback")),
+        _frames(books, calm),
     )
     found = defaultdict[tuple[str, str], dict[str, list[Wait]]](lambda: defaultdict(list))
     for wait in waits:
@@ -117,7 +130,8 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
             )
             subject = Subject(name, jobs[name][0].job.stage)
             yield subject.found(f"waits.{kind}", text, duration(bound), duration(values[name]))
-    yield from _silent(books)
+    if len(calm) >= LEAST:
+        yield from _silent(books)
 
 
 def _unheard(books: Books) -> Iterator[Finding]:
@@ -146,20 +160,46 @@ def _pace(books: Books) -> Pace | None:
     return Pace(max(median(hops or ways), median(ways)), median(answers))
 
 
-def _is_calm(job: JobFacts, books: Books) -> bool:
-    """Whether nothing disturbed the job: it succeeded with one try of everything and no fault, and
-    no process restarted meanwhile."""
-    [*runs] = job.executions
-    if len(runs) != 1 or job.status != "succeeded" or runs[0].status != "COMPLETED":
-        return False
-    [run] = runs
-    if run.discarded or run.untaken or any(each.attempt > 1 for each in run.activities):
-        return False
-    faults = all(f"{each.where}.{each.do}".startswith(HARMLESS) for each in job.faults)
+def _is_good(job: JobFacts) -> bool:
+    """Whether the job succeeded in one run, whose tasks were all taken and kept."""
+    [run, *more] = job.executions or [Execution(job.job_id)]
+    ended = (job.status, run.status) == ("succeeded", "COMPLETED")
+    return ended and not (more or run.discarded or run.untaken)
+
+
+def _is_disturbed(job: JobFacts, books: Books) -> bool:
+    """Whether a process restarted while it ran."""
+    [run] = job.executions
     restarts = chain.from_iterable(map(books.restarts, books.processes))
-    whole = not any((run.started or 0.0) <= at <= (run.closed or inf) for at in restarts)
+    return any((run.started or 0.0) <= at <= (run.closed or inf) for at in restarts)
+
+
+def _is_plain(job: JobFacts, books: Books) -> bool:
+    """Whether it took one try of everything and met no fault."""
+    [run] = job.executions
+    once = all(each.attempt < 2 for each in run.activities)
+    faults = all(f"{each.where}.{each.do}".startswith(HARMLESS) for each in job.faults)
     names = [each.name for each in books.pipeline]
-    return faults and whole and [each.step for each in run.orders] == names
+    return once and faults and [each.step for each in run.orders] == names
+
+
+def _gone(plain: list[JobFacts], books: Books, clocks: Clocks, pace: Pace) -> Iterator[Finding]:
+    """Expect that no activity took long for an end that its vendor had reported while a worker was
+    gone: it was in the hands of that one, and its history knows of no other try."""
+    starts = [each for name in books.workers for each in processes.starts(books, name)]
+    for job in plain:
+        made = {each.vendor_id: each for each in job.generations}
+        for each in job.executions[0].activities:
+            row = made.get(task_of(each.result)) if each.result.get("asset") else None
+            since = instant(row.row.get("reported_at")) if row is not None else None
+            if row is None or since is None or each.ended is None:
+                continue
+            took = each.ended - since - clocks.between(SERVER, row.step)
+            gone = any(s.certain and s.since < each.ended and since < s.until for s in starts)
+            if gone and took > (bound := pace.bound("gone")):
+                text = f"it took {duration(took)} {BOUNDS['gone'].words}"
+                found = Subject(job.job_id, job.stage).found
+                yield found("waits.gone", text, duration(bound), duration(took))
 
 
 def _permits(books: Books, calm: list[JobFacts]) -> Iterator[Wait]:
@@ -212,8 +252,6 @@ def _of_job(job: JobFacts, books: Books, clocks: Clocks) -> Iterator[Wait]:
         yield Wait("end", "", job, run.closed - since - clocks.between(SERVER, before[1].step))
     if run.versions:
         yield Wait("close", "", job, run.closed - max(run.versions).at)
-    if not job.has_fault("callback"):
-        yield from _signalled(job, run, clocks)
     yield from _polls(job, run, clocks)
     yield from _percent(job, run, books, clocks)
 
@@ -232,20 +270,27 @@ def _noticed(stage: Step, made: Generation, job: JobFacts, run: Execution) -> fl
     return float(limits.get("poll") or inf)
 
 
-def _signalled(job: JobFacts, run: Execution, clocks: Clocks) -> Iterator[Wait]:
-    """Return how long each callback that was sent once took to its signal."""
+def _signalled(job: JobFacts, clocks: Clocks) -> Iterator[Wait]:
+    """Return how long each callback that was sent once took to its signal; one of an end without a
+    signal, to the end of its attempt."""
+    [run] = job.executions
     signals = defaultdict[tuple[str, str], list[float]](list)
     for signal in run.called_back:
         signals[signal.change].append(signal.at)
     for made in job.generations:
         sent = Counter(each.status for each in made.callbacks)
+        later = (o for o in run.orders if o.step == made.wanted and o.attempt > (made.attempt or 0))
+        end = min((each.at for each in later), default=run.closed or 0.0)
         for each in made.callbacks:
             at, cause = signals[made.vendor_id, each.status], cause_of(made, each)
-            if cause is not None and each.sent is not None:
-                yield Wait("sent", each.status, job, each.sent - cause)
-            if (len(at), sent[each.status]) == (1, 1) and each.sent is not None:
+            if each.sent is None or cause is None:
+                continue
+            of = f"{each.status} {made.attempt}"
+            yield Wait("sent", of, job, each.sent - cause)
+            at = at or [max(end, each.sent)] * (each.status in ENDS)
+            if (len(at), sent[each.status]) == (1, 1):
                 waited = at[0] - each.sent - clocks.between(SERVER, made.step)
-                yield Wait("callback", each.status, job, waited)
+                yield Wait("callback", of, job, waited)
 
 
 def _polls(job: JobFacts, run: Execution, clocks: Clocks) -> Iterator[Wait]:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from hashlib import sha256
 from math import inf
+from statistics import median
 from typing import Any
 
 from loadtest.books import raw
@@ -29,6 +30,11 @@ SILENT = 45.0
 clock."""
 FULL = 30_000_000
 """Bytes of files that a mock keeps in any case."""
+DRAIN, LEAST_DRAIN, NOMINAL = 3600.0, 15.0, {"image": 30.0, "video": 70.0}
+"""Seconds for which a job waits for its vendors after a bad end, at least so many, and those of a
+generation: they are divided by the mocks' speed where nobody has set them."""
+FEW = 3
+"""Generations that a median is taken of, at least."""
 BOUNDARY = 2.0
 """Seconds around both ends of a run in which others' generations may be counted or not."""
 
@@ -315,6 +321,8 @@ def _totals(books: Books, step: str, run: Subject) -> Iterator[Finding]:
         expected["stats.accepted"] = Number(0, None)
     elif not (forgotten or killed or _others_near(books, books.ledgers.get(step, []))):
         expected |= _counts(books, step, before=before, after=after)
+    if (speed := _speed(books)) is not None:
+        expected["stats.speed"] = speed
     yield from run.differ(raw.VENDORS, seen, expected, f"{step}.")
 
 
@@ -340,6 +348,22 @@ def _bill(books: Books, step: str, bill: dict[str, Any], speed: float) -> Iterat
                         text = f"the bill has {entry}, and the ledger and its faults do not"
                         rule = f"vendors.{step}.verdict.{name}"
                         yield Subject(job.job_id, job.stage).found(rule, text)
+
+
+def _speed(books: Books) -> Number | None:
+    """Expect the speed by which the jobs got their limits, if the generations that nothing slowed
+    down took their time by it, too."""
+    waits = {float(run.limits.get("drain_seconds") or 0.0) for _, run in books.runs} - {0.0}
+    wait = waits.pop() if len(waits) == 1 else 0.0
+    if wait <= LEAST_DRAIN:
+        return None
+    speed = DRAIN / wait
+    for step, nominal in NOMINAL.items():
+        own = (job for job in books.jobs if not job.has_fault("start", "progress", "poll"))
+        took = [made.seconds for job in own for made in job.of(step) if made.good]
+        if len(took) < FEW or not 0.98 < median(took) * speed / nominal < 1.2:
+            return None
+    return Number(0.99 * speed, 1.01 * speed)
 
 
 def _counts(

@@ -1,5 +1,7 @@
 """Mutants of the API and of the callback receiver."""
 
+from dataclasses import replace
+
 from tests.mutants.mutant import Mutant
 from tests.mutants.scenes import SCENES
 
@@ -71,6 +73,16 @@ MUTANTS = (
         scene=SCENES["five"],
         rule="waits.callback",
         jobs=(),
+    ),
+    Mutant(
+        name="second-attempts-late",
+        breaks="a callback of a second attempt counts as late, and a poll finds the end",
+        old="(job.status.ended or job.attempts.get(stage, 0) > attempt):",
+        new="(job.status.ended or attempt > 1):",
+        scene=replace(
+            SCENES["first generations fail"], jobs=3, settings={"VIDEO_POLL_SECONDS": "2"}
+        ),
+        rule="waits.callback",
     ),
     Mutant(
         name="frames-left-out",

@@ -303,6 +303,17 @@ MUTANTS = (
         jobs=(),
     ),
     Mutant(
+        name="percent-of-the-poll-before",
+        breaks="a report says the percent of the poll before",
+        old="            percent = news.percent\n"
+        "            await pulse.progress(percent, position=news.position)\n",
+        new="            await pulse.progress(percent, position=news.position)\n"
+        "            percent = news.percent\n",
+        scene=SCENES["five at leisure"],
+        rule="waits.percent",
+        jobs=(),
+    ),
+    Mutant(
         name="poll-never-ends",
         breaks="the end of a video is learnt from callbacks only",
         old="            ended = await until_ended(\n",

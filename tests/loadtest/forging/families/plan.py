@@ -310,6 +310,16 @@ def a_job_that_is_gone_from_its_place(f: Forger) -> Iterable[str]:
 
 
 @forgery
+def mocks_that_ran_at_real_speed(f: Forger) -> Iterable[str]:
+    def slow(vendors: Row) -> None:
+        for body in vendors.values():
+            body["stats"]["speed"] = 1.0
+
+    f.json(raw.VENDORS, slow)
+    return ()
+
+
+@forgery
 def a_sample_of_another_time(f: Forger) -> Iterable[str]:
     rows = f.rows(raw.SLOTS)
     f.random.choice(rows)["at"] += f.random.choice((-100, 100))
