@@ -94,7 +94,7 @@ class Repairer:
         return record.is_of(self._temporal.client.namespace)
 
     async def recover(self, job_id: str) -> Job | None:
-        """Return a job by Temporal's data, and write its record; None if Temporal doesn't know it.
+        """Return a job by Temporal's data, and write its record; None if nothing is known of it.
 
         Raises NotReady, because a namespace that is not ready proves nothing.
         """
@@ -102,7 +102,12 @@ class Repairer:
         found = await self._temporal.describe(job_id)
         await self._dependencies.require()
         if found is None:
-            return known
+            if known is None or known.status.ended or await self.read(job_id) is not None:
+                return known
+            # Nothing else is left that could end it.
+            lost = Record.model_validate(dict(known))
+            await self._write(close_record(lost, "forgotten"), why="ended")
+            return self._feed.get(job_id)
         if self._feed.retention.past(found.close_time):
             self._feed.forget({job_id})
             return None

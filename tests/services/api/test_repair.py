@@ -101,6 +101,20 @@ async def test_forgotten_jobs_are_found_unasked(client: Client, tmp_path: Path) 
         assert parts.records.read(record.job_id) == record
 
 
+async def test_open_job_with_neither_record_nor_run_ends(client: Client, tmp_path: Path) -> None:
+    """Deleted in Temporal while its record was damaged."""
+    record = begun()
+    parts = Over(tmp_path, record)
+    path = parts.records.path(record.job_id)
+    path.write_bytes(b"")
+
+    shown = present(await parts.repairer(Temporal(client)).recover(record.job_id))
+
+    assert shown.error is not None
+    assert (shown.status, shown.error.code) == (Status.FAILED, "forgotten")
+    assert present(parts.records.read(record.job_id)).job() == shown
+
+
 async def test_query_without_an_answer_holds_up_no_other_job(
     client: Client, tmp_path: Path
 ) -> None:
