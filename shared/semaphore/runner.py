@@ -70,6 +70,9 @@ class Instance(_WorkflowInstanceImpl):
             return self._failed(act)
         if self._is_ahead(act) and self._forget is not None:
             self._forget(act.run_id)
+        if any(job.HasField("signal_workflow") for job in act.jobs):
+            # Otherwise a signal that calls no handler has no condition checked.
+            self.call_soon(lambda: None)
         return super().activate(act)
 
     def _failed(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
@@ -112,9 +115,7 @@ class DropInvalidSignals(Interceptor):
 
 class _Inbound(WorkflowInboundInterceptor):
     async def handle_signal(self, input: HandleSignalInput) -> None:
-        # A dynamic handler takes any number of them.
-        is_dynamic = workflow.get_signal_handler(input.signal) is None
-        if is_dynamic or _is_one_value(input.args):
+        if _is_one_value(input.args):
             await super().handle_signal(input)
         else:
             workflow.logger.warning(

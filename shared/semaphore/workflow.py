@@ -1,13 +1,14 @@
 """The semaphore: grants places in order; a permit lives exactly as long as its holder's run."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import timedelta
+from textwrap import shorten
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 from temporalio import workflow
-from temporalio.common import RawValue, RetryPolicy
+from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from .messages import (
@@ -155,8 +156,8 @@ class SemaphoreWorkflow:
 
     def _is_long(self) -> bool:
         """True if this run should end: by its own count, because the SDK's length changes with
-        queries and time-outs, and the history would not replay; by the server's suggestion for what
-        is not counted, such as a signal that cannot be decoded."""
+        queries and time-outs, and the history would not replay; by the server's suggestion (4096
+        events; it takes 10,000 signals) for signals without a handler, or that can't be read."""
         is_suggested = workflow.info().is_continue_as_new_suggested()
         return self._events > self._rules.max_history or is_suggested
 
@@ -181,7 +182,7 @@ class SemaphoreWorkflow:
             if ended.grace != 0:
                 holder = self._permits.drain(run.run_id, ended, workflow.now())
         if holder.drains_until is not None:
-            why = _summary(f"what {run.job_id} has begun may run on")
+            why = shorten(f"what {run.job_id} has begun may run on", SUMMARY_LENGTH)
             # It may have passed while no semaphore ran; the SDK refuses a timer of the past.
             if (left := holder.drains_until - workflow.now()) > timedelta():
                 await workflow.sleep(left, summary=why)
@@ -240,11 +241,6 @@ class SemaphoreWorkflow:
         await self._message()
         if self._permits.is_held(permit):
             self._free(permit.run_id)
-
-    @workflow.signal(dynamic=True)
-    async def unknown(self, name: str, arguments: Sequence[RawValue]) -> None:
-        """Count a signal of any other name; the server takes 10,000 a run."""
-        await self._message()
 
     @workflow.update(name=CHANGE_UPDATE)
     async def change(self, change: SlotChange) -> SlotView:
@@ -306,7 +302,7 @@ async def _result(
             result = await workflow.execute_activity(
                 activity,
                 args=arguments,
-                summary=_summary(about),
+                summary=shorten(about, SUMMARY_LENGTH),
                 task_queue=queue,
                 start_to_close_timeout=limit,
                 heartbeat_timeout=timedelta(seconds=beats),
@@ -320,9 +316,3 @@ async def _result(
                 # The cancellation of this task has ended the activity.
                 raise asyncio.CancelledError from None
         await workflow.sleep(AGAIN_SECONDS)
-
-
-def _summary(text: str) -> str:
-    """Return a short line for the Temporal UI."""
-    line = " ".join(text.split())
-    return line if len(line) <= SUMMARY_LENGTH else line[: SUMMARY_LENGTH - 1] + "…"

@@ -3,17 +3,26 @@
 import asyncio
 
 import pytest
+from temporalio.api.common.v1 import Payload
 from temporalio.client import Client, WorkflowExecutionStatus
-from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.common import RawValue, WorkflowIDConflictPolicy
 
 from shared.semaphore import rebuild
-from shared.semaphore.messages import SEMAPHORE_QUEUE, SEMAPHORE_WORKFLOW, WITHDRAW_SIGNAL, Closed
+from shared.semaphore.messages import (
+    REQUEST_SIGNAL,
+    SEMAPHORE_QUEUE,
+    SEMAPHORE_WORKFLOW,
+    WITHDRAW_SIGNAL,
+    Closed,
+)
 from shared.semaphore.state import Permits, SemaphoreRules, SemaphoreState
 from shared.semaphore.watchdog import end_stale_tries
 from tests.fixtures.eventually import eventually
 from tests.fixtures.semaphore import holders, watches
-from tests.fixtures.temporal import delete, reset
-from tests.shared.semaphore.standins import Jobs, open_run, semaphore_of
+from tests.fixtures.temporal import delete, reset, running_server
+from tests.shared.semaphore.standins import Book, Jobs, open_run, semaphore_of
+
+UNREADABLE = RawValue(Payload(metadata={"encoding": b"json/plain"}, data=b"{"))
 
 
 async def delete_run(jobs: Jobs, run: str) -> None:
@@ -68,16 +77,6 @@ class TestContinueAsNew:
         assert kept.book.tokens_grow
         assert len(runs) >= 4
         await kept.until(lambda view: not view.holders and not view.waiting)
-
-    async def test_unknown_signals_end_a_run(self, kept: Jobs) -> None:
-        """The server takes 10,000 signals a run."""
-        await kept.line_up("holder", "next")
-        run = await kept.run()
-        for n in range(31):
-            await kept.semaphore.signal("unknown", n)
-        await eventually(kept.run, lambda found: found != run)
-        await kept.finish("holder")
-        await kept.book.has_entered("next")
 
     async def test_drain_continues(self, kept: Jobs) -> None:
         holder, _ = await kept.line_up("holder", "next")
@@ -289,6 +288,22 @@ class TestOpenRecords:
             assert jobs.book.entered == []
             jobs.book.vendors_clear.set()
             await jobs.book.has_entered("next")
+
+
+@pytest.mark.parametrize("name", [REQUEST_SIGNAL, "unknown"])
+async def test_signals_that_call_nothing_end_a_run(name: str) -> None:
+    """The server refuses each signal after the last one that it takes, requests as well."""
+    limits = ("limit.historyCount.suggestContinueAsNew=40", "history.maximumSignalsPerExecution=99")
+    values = [f"--dynamic-config-value={each}" for each in limits]
+    with running_server("--headless", *values) as server:
+        jobs = Jobs(await server.client(), Book())
+        async with jobs.worker(), semaphore_of(jobs.client):
+            await jobs.until(lambda view: not view.rebuilding)
+            run = await jobs.run()
+            for _ in range(30):
+                await jobs.semaphore.signal(name, UNREADABLE)
+            await jobs.another_run(run)
+            await jobs.line_up("job")
 
 
 async def test_two_processes_act_as_one(jobs: Jobs) -> None:
