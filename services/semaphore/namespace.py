@@ -10,7 +10,6 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 
-import structlog
 from google.protobuf.duration_pb2 import Duration
 from pydantic import BaseModel, computed_field
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
@@ -30,7 +29,6 @@ from shared.temporal.client import QUERY_TIMEOUT, answer, connect
 from shared.temporal.namespace import OURS, TYPES, described, missing_attributes, see_namespace
 from shared.temporal.refusals import refusal
 
-log = structlog.get_logger(__name__)
 LOOK, ADD, MAKE = "look", "add", "make"
 USUAL_DAYS = 3
 # Every host of a server knows new names within this time.
@@ -135,16 +133,6 @@ async def semaphore_stack(client: Client) -> str:
         return ""
     name: str = await semaphore.memo_value(MEMO_STACK, "", type_hint=str)
     return name
-
-
-async def register_search_attributes(client: Client) -> None:
-    """Add what the namespace lacks; a server that forbids it must be prepared by hand."""
-    try:
-        if missing := await missing_attributes(client):
-            await _add(client, missing)
-            log.info("search attributes added", names=missing)
-    except RPCError as error:
-        log.warning("search attributes could not be added: make namespace", reason=str(error))
 
 
 async def _add(client: Client, names: Iterable[str]) -> None:

@@ -7,7 +7,6 @@ from prometheus_client import Gauge
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from services.semaphore.namespace import register_search_attributes
 from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.slots import recalls_of, semaphores_of
 from shared.pipeline.definition import Definition
@@ -34,8 +33,6 @@ async def running_semaphore(
     """Run a worker of semaphores during the block, and keep the semaphores running."""
     given = {"recalls": recalls_of(pipelines), "ends_failing": True}
     rules = (rules or SemaphoreRules()).model_copy(update=given)
-    await register_search_attributes(client)
-
     async with library.semaphore_worker(
         client,
         rules=rules,

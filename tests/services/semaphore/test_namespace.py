@@ -7,8 +7,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
-from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 
 from services.semaphore.namespace import (
@@ -16,17 +14,15 @@ from services.semaphore.namespace import (
     LOOK,
     MAKE,
     namespace,
-    register_search_attributes,
     semaphore_stack,
 )
 from services.semaphore.settings import SemaphoreProcessSettings
 from shared.result_line import AWAY
 from shared.semaphore.state import MEMO_STACK, SemaphoreRules
 from shared.settings.common import load
-from shared.temporal.namespace import OURS
 from tests.fixtures.eventually import eventually
 from tests.fixtures.processes import free_port
-from tests.fixtures.temporal import RETENTION, NewClient
+from tests.fixtures.temporal import NewClient
 from tests.shared.semaphore.standins import Jobs, semaphore_of, stack_of
 
 Said = Callable[[str], Any]
@@ -125,25 +121,6 @@ async def test_changed_limit_and_next_run_keep_the_name(jobs: Jobs) -> None:
     begun = history.events[0].workflow_execution_started_event_attributes
     assert begun.continued_execution_run_id
     assert begun.memo.fields[MEMO_STACK].data == b'"one"'
-
-
-async def known(client: Client) -> dict[str, int]:
-    answer = await client.operator_service.list_search_attributes(
-        ListSearchAttributesRequest(namespace=client.namespace)
-    )
-    return {name: kind for name, kind in answer.custom_attributes.items() if name in OURS}
-
-
-async def test_missing_attributes_are_added_once(temporal_address: str) -> None:
-    name = f"test-{uuid4().hex[:12]}"
-    client = await Client.connect(temporal_address, namespace=name)
-    await client.workflow_service.register_namespace(
-        RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=RETENTION)
-    )
-    assert await known(client) == {}
-    for _ in range(2):
-        await register_search_attributes(client)
-        assert await known(client) == OURS
 
 
 def test_every_mistake_is_named(
