@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -39,20 +39,14 @@ BEAT_SHARE = 0.48
 
 
 class SemaphoreActivities:
-    """The activities of the semaphore's process; `keep` gets the name of each semaphore in use."""
+    """The activities of the semaphore's process."""
 
     def __init__(
-        self,
-        client: Client,
-        rules: SemaphoreRules,
-        *,
-        task_queue: str = SEMAPHORE_QUEUE,
-        keep: Callable[[str], None] = lambda name: None,
+        self, client: Client, rules: SemaphoreRules, *, task_queue: str = SEMAPHORE_QUEUE
     ) -> None:
         self._client = client
         self._rules = rules
         self._task_queue = task_queue
-        self._keep = keep
 
     @activity.defn(name=ASK_ACTIVITY)
     async def ask(self, asked: dict[str, Any]) -> None:
@@ -68,8 +62,6 @@ class SemaphoreActivities:
             limit=ask.limit,
             task_queue=self._task_queue,
         )
-        # Keep it last, because the watchdog would start it with another limit.
-        self._keep(ask.name)
 
     @activity.defn(name=SEMAPHORE_RULES)
     async def semaphore_rules(self) -> SemaphoreRules:
@@ -84,7 +76,6 @@ class SemaphoreActivities:
         There is no release message that could be lost, and no lease that could lapse under good
         work.
         """
-        self._keep(watch.name)
         permit = watch.permit
         handle = self._client.get_workflow_handle(permit.job_id, run_id=permit.run_id)
         async with _beating():

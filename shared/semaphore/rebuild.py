@@ -50,6 +50,8 @@ CLOSES = tuple(
     f"workflow_execution_{end}_event_attributes"
     for end in ("completed", "failed", "timed_out", "canceled", "terminated", "continued_as_new")
 )
+# Of a run whose last task failed, or that was closed before its first one.
+UNQUERIED = RPCStatusCode.FAILED_PRECONDITION
 OPEN = "ExecutionStatus = 'Running'"
 KILLED = "ExecutionStatus IN ('Terminated', 'TimedOut')"
 
@@ -185,8 +187,8 @@ async def _apply(converter: DataConverter, seen: Seen, event: HistoryEvent, name
 async def find_predecessor(client: Client, name: str, run_id: str) -> SemaphoreState | None:
     """Return the state at the end of the last run before `run_id` that knew its holders.
 
-    The settings are in its memo, too, and are all that is left of a run that does not replay, or
-    whose last task failed. A run that was reset has the memo of an earlier time.
+    The settings are in its memo, too, and are all that is left of a run that can't be queried. A
+    run that was reset has the memo of an earlier time.
     """
     listed = client.list_workflows(f"WorkflowId = '{semaphore_id(name)}'")
     # Their status isn't read, because the listing may be late.
@@ -195,21 +197,17 @@ async def find_predecessor(client: Client, name: str, run_id: str) -> SemaphoreS
     for run in sorted(runs, key=lambda run: run.start_time, reverse=True):
         handle = client.get_workflow_handle(run.id, run_id=run.run_id)
         memo: Mapping[str, Any] = {}
-        state: SemaphoreState | None = None
         try:
             memo = await (await handle.describe()).memo()
             state = await state_of(client, name, run.run_id)
-        except WorkflowQueryFailedError:
-            kept = kept or _kept_in(memo)
-            state = SemaphoreState() if kept else None
-        except RPCError as error:
-            if error.status is RPCStatusCode.FAILED_PRECONDITION:
-                # Its last task failed, or it was closed before its first one.
+        except (RPCError, WorkflowQueryFailedError) as error:
+            if not isinstance(error, RPCError) or error.status is UNQUERIED:
                 kept = kept or _kept_in(memo)
             elif not is_gone(error):
                 raise
-        if state is not None:
-            return state.model_copy(update=kept)
+        else:
+            if state is not None:
+                return state.model_copy(update=kept)
     return SemaphoreState.model_validate(kept) if kept else None
 
 

@@ -90,24 +90,18 @@ class Watchdog:
         self._on_failing_drains = on_failing_drains
         self._kept: dict[str, asyncio.Task[None]] = {}
 
-    def keep(self, name: str) -> None:
-        """Start this semaphore whenever there is none."""
-        if name not in self._kept:
-            self._kept[name] = asyncio.create_task(self._keep_running(name))
-
     async def run(self, names: Iterable[str]) -> None:
         """Look after these semaphores, each one that exists, and each one that an open run
         requests."""
+        found = {*names}
         try:
-            for name in names:
-                self.keep(name)
             for number in count(1):
                 with _surviving("all"):
-                    found = await running_semaphores(self._client)
+                    found |= {*await running_semaphores(self._client)}
                     if number % REMIND_ROUNDS == 0:
-                        found += await remind(self._client, capacity=self._rules.capacity)
-                    for name in found:
-                        self.keep(name)
+                        found |= await remind(self._client, capacity=self._rules.capacity)
+                for name in found - self._kept.keys():
+                    self._kept[name] = asyncio.create_task(self._keep_running(name))
                 await asyncio.sleep(self._rules.care_seconds)
                 for name in [*self._kept]:
                     await self.end_failing(name)
@@ -219,7 +213,7 @@ def _is_failure(event: HistoryEvent) -> bool:
     return timed_out == TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE
 
 
-async def remind(client: Client, *, capacity: int = CAPACITY) -> list[str]:
+async def remind(client: Client, *, capacity: int = CAPACITY) -> set[str]:
     """Send the semaphores the requests of open runs that they don't know, as far as there is room,
     and withdraw the waiters that are no open runs. One that was deleted would be drained before the
     next one is granted.
@@ -256,7 +250,7 @@ async def remind(client: Client, *, capacity: int = CAPACITY) -> list[str]:
                     continue
                 log.warning("withdrew a closed waiter", extra={"semaphore": name, **dict(each.run)})
                 await semaphore.signal(WITHDRAW_SIGNAL, each.run_id)
-    return [*marked]
+    return {*marked}
 
 
 async def end_stale_tries(client: Client, names: Iterable[str]) -> int:

@@ -57,7 +57,7 @@ async def semaphore_worker(
     client = with_models(client)
     await end_stale_tries(client, {*names, *await running_semaphores(client)})
     watchdog = Watchdog(client, rules, task_queue=task_queue, on_failing_drains=on_failing_drains)
-    activities = SemaphoreActivities(client, rules, task_queue=task_queue, keep=watchdog.keep)
+    activities = SemaphoreActivities(client, rules, task_queue=task_queue)
     runner = WorkflowRunner()
     worker = Worker(
         client,

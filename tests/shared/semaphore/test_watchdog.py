@@ -80,7 +80,7 @@ class TestRemind:
 
         async def reminded() -> tuple[str, ...]:
             """The list may lack the newest one at first."""
-            assert await remind(kept.client) == ["job"]
+            assert await remind(kept.client) == {"job"}
             return (await kept.view()).waiting
 
         await eventually(reminded, lambda waiting: unasked.id in waiting)
