@@ -1,9 +1,9 @@
 """The view of a semaphore, read at most once a second for all callers together."""
 
 import asyncio
+from collections.abc import Awaitable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
 
 import structlog
 from prometheus_client import Gauge
@@ -31,11 +31,10 @@ from shared.health import temporal_reason
 from shared.jobs.messages import Job
 from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import Status
+from shared.semaphore import client as library
 from shared.semaphore.client import start_semaphore, with_drains
 from shared.semaphore.messages import (
-    CHANGE_UPDATE,
     DEFAULT_LIMIT,
-    FREE_UPDATE,
     VIEW_QUERY,
     RunId,
     SlotChange,
@@ -153,12 +152,12 @@ class Slots:
         """Set limit or pause; start the semaphore if there is none."""
         TEMPORAL_CALLS.labels("change_slots").inc()
         try:
-            return await self._update(CHANGE_UPDATE, change)
+            return await self._updated(library.change(self._client, self._gate, change))
         except RPCError as error:
             if not is_missing(error):
                 raise
         await answer(start_semaphore(self._client, self._gate))
-        return await self._update(CHANGE_UPDATE, change)
+        return await self._updated(library.change(self._client, self._gate, change))
 
     async def free(self, run_id: RunId) -> SlotView:
         """Give up the drain of a run, whose place is free at once; raise NotDraining.
@@ -167,7 +166,7 @@ class Slots:
         """
         TEMPORAL_CALLS.labels("free_slot").inc()
         try:
-            view = await self._update(FREE_UPDATE, run_id)
+            view = await self._updated(library.free(self._client, self._gate, run_id))
         except RPCError as error:
             if not is_missing(error):
                 raise TemporalUnavailable("The semaphore does not answer.") from error
@@ -175,8 +174,7 @@ class Slots:
         log.warning("operator freed a place", gate=self._gate, run_id=run_id)
         return view
 
-    async def _update(self, name: str, wanted: SlotChange | RunId) -> SlotView:
-        update = self._handle.execute_update(name, wanted, id=uuid4().hex, result_type=SlotView)
+    async def _updated(self, update: Awaitable[SlotView]) -> SlotView:
         try:
             view = await self._see(await answer(update, seconds=UPDATE_SECONDS))
         except WorkflowUpdateFailedError as error:

@@ -68,7 +68,6 @@ class StageActivities:
 
     async def gen(self, order: Order) -> Stored:
         """Make the result of one attempt, or continue an earlier try, and store it."""
-        check_run(order.request.run_id)
 
         async def stop(vendor_id: str) -> None:
             with suppress(VendorError):
@@ -90,7 +89,6 @@ class StageActivities:
 
     async def request(self, order: Order) -> Accepted:
         """Submit one generation, or adopt the one that an earlier try submitted."""
-        check_run(order.request.run_id)
         async with self._beating(order, submits=True) as pulse:
             return await self._generation(order, pulse)
 
@@ -102,7 +100,6 @@ class StageActivities:
         takes it over quickly.
         """
         order, poll = watch.order, watch.order.limits.poll
-        check_run(order.request.run_id)
 
         def pace(waited: float, _percent: int) -> float:
             return min(poll, max(0.05, waited)) if watch.hinted else poll
@@ -137,6 +134,7 @@ class StageActivities:
     def _beating(
         self, order: Order, *, submits: bool = False
     ) -> AbstractAsyncContextManager[Pulse]:
+        check_run(order.request.run_id)
         points = self._stage.points
         return beating(self._client, order.external_id, points=points, submits=submits)
 

@@ -52,8 +52,6 @@ VIEW_LENGTH = 1000
 NEAR = timedelta(days=366)
 # A job that has waited this long counts as one priority higher than a new one.
 AGEING_SECONDS = 600.0
-# The fields of a holder that its view has as they are.
-SEEN = {"token", "since", "drains_since", "drains_until"}
 
 
 _REQUESTS = TypeAdapter(tuple[SlotRequest, ...])
@@ -233,11 +231,6 @@ class Permits:
         self.held[run_id] = self.held[run_id].model_copy(update=change)
         return self.held[run_id]
 
-    def is_held(self, permit: Permit) -> bool:
-        """True if its run holds this permit, and not a later one, and has not closed."""
-        holder = self.held.get(permit.run_id)
-        return holder is not None and holder.drain is None and holder.token == permit.token
-
     def view(self) -> SlotView:
         """Return what `GET /slots` shows."""
         return SlotView(
@@ -246,8 +239,8 @@ class Permits:
             holders=tuple(
                 HolderView(
                     **dict(each.run),
+                    **dict(each),
                     draining=each.drain is not None,
-                    **each.model_dump(include=SEEN),
                 )
                 for each in self.held.values()
             ),

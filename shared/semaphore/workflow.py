@@ -239,7 +239,9 @@ class SemaphoreWorkflow:
     async def release(self, permit: Permit) -> None:
         """Free the gate of a run that goes on; its close would free it as well."""
         await self._message()
-        if self._permits.is_held(permit):
+        holder = self._permits.held.get(permit.run_id)
+        # Not a later permit of this run, nor one that drains.
+        if holder is not None and holder.drain is None and holder.token == permit.token:
             self._free(permit.run_id)
 
     @workflow.update(name=CHANGE_UPDATE)
