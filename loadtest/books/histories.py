@@ -45,7 +45,10 @@ _OUTCOMES = {
     "TIMED_OUT": "timed_out",
     "CANCELED": "cancelled",
 }
-_AT_ONCE = tuple(f"{_TASK}{how}" for how in ("COMPLETED", "FAILED", "TIMED_OUT"))
+_AT_ONCE = (
+    f"{_EXECUTION}STARTED",
+    *(f"{_TASK}{how}" for how in ("COMPLETED", "FAILED", "TIMED_OUT")),
+)
 _CONTINUED = "request-from-RespondWorkflowTaskCompleted"
 _FROZEN = "TMPRL1101"
 """How the SDK names a task that did not go on in time, as of a worker that was frozen."""

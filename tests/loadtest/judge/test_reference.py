@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from loadtest.books import raw
+from loadtest.books import raw, seal
 from loadtest.books.raw import RunFolder
 from loadtest.judge.conserved import LEFT_OPEN, STILL_OPEN
 from loadtest.judge.judge import Judgement, Verdict, judge
@@ -284,6 +284,18 @@ def test_version_may_be_seen_before_its_last_write(run: Synthetic) -> None:
 
     run.history(NAME, throw_away)
     assert rules(run) == set()
+
+
+def test_start_is_no_earlier_than_the_steps_before_it(tmp_path: Path) -> None:
+    forger = Forger(unpack(PLAIN, tmp_path / "run"), tmp_path / "forged", seed=1)
+
+    def begin_early(events: list[Row]) -> None:
+        events[0]["eventTime"] = moved(events[0]["eventTime"], -2)
+
+    forger.history(forger.order[-1], begin_early)
+    seal.write(forger.folder)
+    found = {(each.rule, each.job_id) for each in judge(forger.folder).findings}
+    assert ("history.numbers", forger.order[-1]) in found
 
 
 @pytest.mark.parametrize(

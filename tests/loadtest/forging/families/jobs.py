@@ -130,6 +130,19 @@ def a_feed_that_stood_still(f: Forger) -> Iterable[str]:
     return ()
 
 
+@forgery_of("vendor-outage")
+def a_job_whose_frames_came_at_its_end(f: Forger) -> Iterable[str]:
+    """The other jobs' frames came in time."""
+    frames = sorted(f.rows(raw.FRAMES), key=lambda row: float(row["at"]))
+    own = {job_id: [row for row in frames if row["job_id"] == job_id] for job_id in f.order}
+    lasts = {job_id: rows[-1]["at"] - rows[1]["at"] for job_id, rows in own.items()}
+    job_id = max(lasts, key=lambda each: lasts[each])
+    for row in own[job_id][2:]:
+        row["at"] = own[job_id][-1]["at"]
+    f.put(raw.FRAMES, sorted(frames, key=lambda row: float(row["at"])))
+    return [job_id]
+
+
 @forgery
 def a_frame_of_a_job_that_nobody_knows(f: Forger) -> Iterable[str]:
     rows = f.rows(raw.FRAMES)
