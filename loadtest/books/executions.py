@@ -195,6 +195,11 @@ class Execution:
         return [signal for signal in self.signals if signal.name == name]
 
     @property
+    def brought(self) -> dict[str, Row]:
+        """The results that are files, by the vendor's id."""
+        return {task_of(result): result for result in self.results if result.get("asset")}
+
+    @property
     def called_back(self) -> list[Signal]:
         """The callback's signals, whatever their name in the pipeline."""
         return [signal for signal in self.signals if signal.body.get("task_status")]

@@ -97,7 +97,6 @@ class Shown:
     created: Instant = Field(default=None, validation_alias="created_at")
     started: Instant = Field(default=None, validation_alias="started_at")
     finished: Instant = Field(default=None, validation_alias="finished_at")
-    version: Whole = 0
     attempts: Annotated[dict[str, Whole], Mapping] = Field(default_factory=dict)
     error_code: StringOrNone = Field(default=None, validation_alias=AliasPath("error", "code"))
     error_message: StringOrNone = Field(

@@ -10,7 +10,6 @@ from math import inf
 from typing import NamedTuple
 
 from loadtest.books import raw
-from loadtest.books.executions import task_of
 from loadtest.books.facts import Generation, mapping, whole
 from loadtest.books.model import Books, JobFacts, Rule
 from loadtest.judge.clocks import SERVER, Clocks
@@ -100,9 +99,7 @@ def _events(
                     number += 1
                     yield Event(job, made, number, (made.finished or inf) + LATER)
         # Each file that was stored was reported by a status call, and fetched.
-        stored = {
-            task_of(r): run.closed for run in job.executions for r in run.results if r.get("asset")
-        }
+        stored = {task: run.closed for run in job.executions for task in run.brought}
         if where in ("poll", "result") and len(own) == 1 and own[0].vendor_id in stored:
             closed = stored[own[0].vendor_id] or inf
             yield Event(job, own[0], 1, closed + clocks.between(SERVER, rule.service))

@@ -46,6 +46,7 @@ TOTALS = derived("the totals at the end, less the rows")
 EDGE = unverified("a chaos run keeps the slot as the API shows it, and looks at it by itself")
 OTHERS = unverified("only the API knows the jobs of others")
 COUNT = derived("the count beside it")
+COUNTED = unverified("how the mock counts a job's events; by it a rule's seed decides")
 
 Table = dict[str, Held]
 
@@ -72,7 +73,6 @@ _GENERATION = _table(
     {
         derived("what Temporal's history brought back"): "job_id outcome",
         ORDERED: "external_id",
-        derived("the other rows of the job"): "job_key",
         OUR_ID: "attempt",
         PLAN: "prompt style calls_back",
         PERMIT: "token",
@@ -83,6 +83,7 @@ _GENERATION = _table(
         derived("the picture that it was made from"): "source_sha256 source_shows",
         derived("the stored file"): "shows",
         unverified("a name of the vendor's own"): "callbacks[].delivery_id",
+        COUNTED: "job_key",
         derived("what became of the task, in the same row"): "callbacks[].status",
         derived("the vendor's fault trace"): "callbacks[].note",
         bounded("the task's change, and its receipt"): "callbacks[].sent_at",
@@ -211,9 +212,8 @@ FIELDS: dict[str, Table] = {
             derived("the effects of that rule"): "where do",
             derived("the rule that was armed"): "with.*",
             unverified("the callback's status that met the rule"): "status",
-            derived("the ledger's rows of the job"): "job_key",
             OUR_ID: "attempt",
-            unverified("how the mock counts a job's events"): "event",
+            COUNTED: "event job_key",
             unverified(
                 "the generation is named by our id; one that was refused has none"
             ): "job_id",

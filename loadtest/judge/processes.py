@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from loadtest.books.executions import Execution
 from loadtest.books.model import RUNNERS, Books, JobFacts
-from loadtest.judge.clocks import FAR, SERVER, Clocks
+from loadtest.judge.clocks import SERVER, Clocks
 from loadtest.judge.compare import RUN, Begins, Finding, Subject
 from loadtest.judge.intervals import Interval, sweep
 from loadtest.judge.reference import HISTORY
@@ -66,7 +66,6 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
             wrote = spans((name, at) for _, name, at in rows)
             yield from _lives(books, run, [service], wrote, clocks=clocks)
     yield from _lives(books, run, books.workers, at_work(books), clocks=clocks)
-    yield from _silent(books, run)
     for name in books.processes:
         yield from _absent(books, name, run)
 
@@ -120,25 +119,6 @@ def _lives(
     if len(seen) > most:
         text = f"{len(seen)} processes were at work, and {most} can have been: {what}"
         yield run.found("processes.cpu", text)
-
-
-def _silent(books: Books, run: Subject) -> Iterator[Finding]:
-    """Expect that a worker's process which left its tasks and took no further ones can have ended
-    then."""
-    ats = defaultdict[str, list[float]](list)
-    for _, name, at in left(books):
-        ats[name].append(at)
-    last = {each.name: each.end for each in at_work(books)}
-    for name, times in ats.items() if len(books.hosts) == 1 else ():
-        first, final = min(times), max(times)
-        looks = [
-            sum(first < at < final for at, _ in books.processes[each]) for each in books.workers
-        ]
-        begun = chain.from_iterable(starts(books, each) for each in books.workers)
-        ended = any(each.until > last[name] - FAR and each.since < first - WARM for each in begun)
-        if looks and all(looks) and not ended:
-            text = f"{name} took no task from {timestamp(first)} on, and every worker went on"
-            yield run.found("processes.cpu", text)
 
 
 def _absent(books: Books, name: str, run: Subject) -> Iterator[Finding]:

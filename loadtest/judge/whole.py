@@ -190,22 +190,12 @@ def _stage(stage: StageBook, books: Books) -> Iterator[Finding]:
     }
     if stage.why == "done":
         least = max(ends, default=stage.began) - 0.25
-        most = min(_noted(stage, books) + SILENT, float(books.run.get("ended_at") or inf))
-        expected["ended_at"] = Between(least, inf if books.struck else most)
+        expected["ended_at"] = Between(least, books.run.get("ended_at"))
     yield from run.differ(raw.STAGES, stage.row, expected)
     noted, planned = stage.accepted + len(stage.refused), stage.planned_jobs
     if noted != planned or stage.why != "done":
         text = f"{noted} of {planned} jobs were submitted, and the stage ended: {stage.why}"
         yield run.found("stages", text, planned, noted)
-
-
-def _noted(stage: StageBook, books: Books) -> float:
-    """Return when the runner noted something last before the stage's end."""
-    noted = [sample.at for sample in stage.samples]
-    noted += [reading.sent for reading in books.clocks if reading.service == "runner"]
-    noted += [at for samples in books.processes.values() for at, _ in samples]
-    noted += [at for job in stage.jobs.values() for at in [job.finished] if at is not None]
-    return max((at for at in noted if at <= stage.ended), default=stage.began)
 
 
 def _places(stage: StageBook, books: Books) -> Iterator[Finding]:
