@@ -207,8 +207,8 @@ class Books:
 
     @property
     def calm(self) -> bool:
-        """Whether that is all of them, and nothing was struck."""
-        return bool(self.processes) and len(self.steady) == len(self.processes) and not self.struck
+        """Whether that is all of them; a run with strikes looks at none."""
+        return bool(self.processes) and len(self.steady) == len(self.processes)
 
     @cached_property
     def longest(self) -> float:

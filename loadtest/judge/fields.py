@@ -46,6 +46,7 @@ TOTALS = derived("the totals at the end, less the rows")
 EDGE = unverified("a chaos run keeps the slot as the API shows it, and looks at it by itself")
 OTHERS = unverified("only the API knows the jobs of others")
 COUNT = derived("the count beside it")
+ENDED = derived("the jobs, all of which have ended")
 COUNTED = unverified("how the mock counts a job's events; by it a rule's seed decides")
 
 Table = dict[str, Held]
@@ -79,16 +80,13 @@ _GENERATION = _table(
         IN_HISTORY: "accepted_at finished_at reported_at",
         bounded("acceptance and end, in the same row"): "started_at",
         ROWS: "accepted_ts started_ts finished_ts seconds error charged duplicate",
-        derived("the film that was made from it"): "sha256",
+        derived("the stored file, and the film that was made from it"): "sha256 shows",
         derived("the picture that it was made from"): "source_sha256 source_shows",
-        derived("the stored file"): "shows",
         unverified("a name of the vendor's own"): "callbacks[].delivery_id",
         COUNTED: "job_key",
-        derived("what became of the task, in the same row"): "callbacks[].status",
-        derived("the vendor's fault trace"): "callbacks[].note",
         bounded("the task's change, and its receipt"): "callbacks[].sent_at",
-        derived("what a fault had done to it, and its receipt"): "callbacks[].reply",
-        derived("the reply, in the same row"): "callbacks[].error",
+        derived("the task's change, the fault trace, and its receipt"): "callbacks[].status"
+        " callbacks[].note callbacks[].reply callbacks[].error",
         derived("the cost in Temporal's history, or the film that the contract orders"): "units",
     }
 )
@@ -104,23 +102,18 @@ FIELDS: dict[str, Table] = {
     raw.RUN: _table(
         {
             derived("this version of the files"): "schema",
-            derived("tags and keys of its jobs"): "run_id",
-            derived("the stages that were run"): "plan.stages",
-            derived("the prompts in Temporal's histories"): "plan.seed",
-            derived("the planned instants"): "plan.rate",
-            derived("the pipeline, in the same file"): "plan.pipeline",
+            derived("the jobs that were run"): "run_id pipeline plan.stages plan.seed plan.rate"
+            " plan.pipeline namespace",
             HISTORY: "plan.on_video_failure environment.sdk",
             derived("each default, or another one on its metric"): "plan.thresholds",
             unverified("held against the submissions, which may be fewer"): "plan.concurrency",
             unverified("held against the totals before the run"): "plan.reset",
             unverified("the line that was typed; the plan beside it decides"): "command",
             RUNNER_ONLY: "plan.*",
-            derived("the jobs"): "pipeline",
             PLAN: "stages[].*",
             bounded("its first stage"): "began_at",
             bounded("its last stage, and the last reading of a clock"): "ended_at",
             bounded("the ledgers: a vendor that shows one is a mock"): "mocks",
-            derived("the records"): "namespace",
             unverified("how soon the feed learns of a change"): "environment.store",
             ABOUT: "temporal_ui environment.* code.*",
             unverified("held against the vendors' fault trace, rule by rule"): "faults.*",
@@ -128,16 +121,15 @@ FIELDS: dict[str, Table] = {
             TOTALS: "vendors_before.*.accepted vendors_before.*.charged"
             " vendors_before.*.duplicates",
             HOUSEHOLD: "vendors_before.*",
-            derived("how its last stage ended"): "why",
+            ENDED: "why",
             unverified("says what could not be read, and fails the run"): "unread",
         }
     ),
     raw.STAGES: _table(
         {
             PLAN: "stage jobs tag",
-            bounded("the run, and its first submission"): "began_at",
-            bounded("the run, and its last job's end"): "ended_at",
-            derived("the jobs, all of which have ended"): "why",
+            bounded("the run, and its jobs"): "began_at ended_at",
+            ENDED: "why",
             unverified("only the runner knows how often the feed was cut"): "feed_connections",
         }
     )
@@ -147,8 +139,7 @@ FIELDS: dict[str, Table] = {
     raw.SUBMITS: _table(
         {
             PLAN: "stage index key prompt planned_at",
-            bounded("the planned instant, and the start of the run in Temporal"): "sent_at",
-            bounded("the start of the run in Temporal, and the stage's end"): "answered_at",
+            bounded("the planned instant, and the run's start in Temporal"): "sent_at answered_at",
             bounded("the time from its sending to its answer"): "tries",
             unverified("what a strike asked of its job; read of a chaos run only"): "asked.*",
             derived("whether it has a job"): "status problem",
@@ -177,13 +168,7 @@ FIELDS: dict[str, Table] = {
             derived("that version of the record"): "status step percent",
         }
     ),
-    raw.SLOTS: _table(
-        {
-            bounded("the stage"): "at",
-            PLAN: "stage",
-            **_SLOT,
-        }
-    ),
+    raw.SLOTS: _table({bounded("the stage"): "at", PLAN: "stage", **_SLOT}),
     raw.LEDGERS["image"]: _GENERATION,
     raw.LEDGERS["video"]: _GENERATION | {"sha256": derived("the stored file")},
     raw.VENDORS: _table(
@@ -196,10 +181,7 @@ FIELDS: dict[str, Table] = {
             unverified("more than none is not decided"): "*.stats.ledger_dropped",
             derived("limits in histories, and the time of generations"): "*.stats.speed",
             COUNT: "*.stats.faults_injected *.faults_recorded *.faults_remembered",
-            derived(
-                "the ledger's rows, and the vendor's fault trace"
-            ): "*.verdict.fetched_after_expiry",
-            derived("what the bill has against the vendor"): "*.verdict.ok",
+            derived("the rows, and the fault trace"): "*.verdict.fetched_after_expiry *.verdict.ok",
             HOUSEHOLD: "*.stats.* *.verdict.*",
         }
     ),
@@ -208,9 +190,8 @@ FIELDS: dict[str, Table] = {
             derived("the ledger that has the generation"): "service",
             derived("each once, and rising"): "seq",
             bounded("the run, and what it met of its generation"): "at",
-            derived("the rules that were armed, and what their seed decides"): "rule",
-            derived("the effects of that rule"): "where do",
-            derived("the rule that was armed"): "with.*",
+            derived("the rules that were armed, and what their seed decides"): "rule where do"
+            " with.*",
             unverified("the callback's status that met the rule"): "status",
             OUR_ID: "attempt",
             COUNTED: "event job_key",
@@ -225,9 +206,8 @@ FIELDS: dict[str, Table] = {
         {
             bounded("the delivery, and its signal"): "received_at",
             LEDGER: "job_id task_id task_status external_id",
-            derived("deliveries, signals and closes"): "fate",
+            derived("deliveries, signals and closes"): "fate decided",
             bounded("the task's change in the vendor's ledger"): "updated_at",
-            derived("its fate, and the vendor's reply"): "decided",
         }
     ),
     raw.FILES: _table(
@@ -238,12 +218,7 @@ FIELDS: dict[str, Table] = {
         }
     ),
     raw.EXECUTIONS: _table({PLAN: "tag", HISTORY: "job_id run_id type status started closed"}),
-    raw.FOREIGN: _table(
-        {
-            LEDGER: "job_id",
-            OTHERS: "known finished_at tag",
-        }
-    ),
+    raw.FOREIGN: _table({LEDGER: "job_id", OTHERS: "known finished_at tag"}),
     raw.PROCESSES: {
         "name": derived("the services that reported their code, and the mocks"),
         "*": unverified("what a process uses is measured by itself; only restarts are read of it"),
@@ -256,8 +231,7 @@ FIELDS: dict[str, Table] = {
     ),
     raw.CLOCKS: _table(
         {
-            derived("the vendors and the runner"): "service",
-            derived("begin and end of the run"): "moment",
+            derived("the vendors and the runner, at begin and end"): "service moment",
             bounded("the other readings"): "sent_at answered_at theirs",
         }
     ),

@@ -67,7 +67,7 @@ MUTANTS = (
         new="waiting_count=0,",
         scene=SCENES["slow"],
         rule="slots.waiting",
-        jobs=("#2",),
+        jobs=("#1",),
     ),
     Mutant(
         name="token-repeats",

@@ -73,7 +73,7 @@ def test_terminated_semaphore_loses_requests(honest: Synthetic) -> None:
     ("shown", "rule", "accused"),
     [
         ({"holders": []}, "slots.holders", job_id(1, 3)),
-        ({"waiting": 0}, "slots.waiting", LAST),
+        ({"waiting": 0}, "slots.waiting", job_id(1, 3)),
         ({"places": {LAST: 2}}, "slots.places", LAST),
     ],
 )
