@@ -329,11 +329,6 @@ class Books:
         """Whether chaos did one of these to the job."""
         return not self.disturbed.get(job_id, frozenset()).isdisjoint(deeds)
 
-    def stage_name(self, number: int) -> str:
-        """Return the name of the stage of this number, also where no stage has it."""
-        found = next((stage.name for stage in self.stages if stage.number == number), None)
-        return found or str(number + 1)
-
     @property
     def jobs(self) -> list[JobFacts]:
         return [job for stage in self.stages for job in stage.jobs.values()]

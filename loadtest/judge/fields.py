@@ -4,6 +4,7 @@ A field is *derived* (another book says what it must be), *bounded* (it lies bet
 or numbers that others say), *chosen* (the plan says it), or *unverified*, with the reason.
 """
 
+from fnmatch import fnmatchcase
 from functools import cache
 from typing import NamedTuple
 
@@ -247,20 +248,13 @@ def held(file: str, path: str) -> Held | None:
 @cache
 def line(file: str, path: str) -> str | None:
     """Return the name in the table that the field at this path goes by: the first that fits."""
-    return next((each for each in _of(file) if _fits(each.split("."), path.split("."))), None)
+    # A bracket is none of a pattern's signs here.
+    path = path.replace("[", "(")
+    return next((each for each in _of(file) if fnmatchcase(path, each.replace("[", "("))), None)
 
 
 def _of(file: str) -> Table:
     return FIELDS.get(file, _GENERATION if file.endswith("_ledger.jsonl") else {})
-
-
-def _fits(pattern: list[str], path: list[str]) -> bool:
-    """Whether a path fits: a last `*` is everything below, one in the middle any one name."""
-    if pattern[-1] == "*" and len(path) >= len(pattern):
-        path = path[: len(pattern)]
-    return len(pattern) == len(path) and all(
-        ours in ("*", theirs) for ours, theirs in zip(pattern, path, strict=True)
-    )
 
 
 def unheld() -> list[tuple[str, str, str]]:

@@ -155,7 +155,7 @@ def _condition(judgement: Judgement, condition: Condition) -> Cells:
     else:
         result = Cell("holds", GOOD) if condition.ok else Cell("broken", BAD)
     numbers = (_value(metric, n) for n in (condition.measured, condition.limit, condition.margin))
-    stage = None if condition.stage is None else judgement.books.stage_name(condition.stage)
+    stage = next((each.name for each in judgement.stages if each.number == condition.stage), None)
     return row(condition.text, result, *numbers, stage, METRICS[metric])
 
 
