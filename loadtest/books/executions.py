@@ -123,10 +123,6 @@ class Execution:
     status: str = "RUNNING"
     started: float | None = None
     closed: float | None = None
-    asked: float | None = None
-    """When its request was answered, by its worker, which is after the semaphore had it: the begin
-    of the workflow task and the seconds that the local activity took, without those until it
-    began."""
     heard: float | None = None
     """When the semaphore had the request, at the latest: as the server took the task's result."""
     granted: float | None = None

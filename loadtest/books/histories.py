@@ -240,8 +240,8 @@ class _Reader:
                 # A task that the server discarded had written the end; it stands.
                 number, note = int(changes[-1]["version"]), str(changes[-1]["note"])
             self._written(number, note, task=task, at=now)
-            if run.asked is None and data.get("activity_type") == "enter_queue":
-                run.asked, run.heard = ended, at
+            if run.heard is None and data.get("activity_type") == "enter_queue":
+                run.heard = at
                 run.limits = fields(result, "limits")
 
     def _activity(self, event: Row, body: Row, *, at: float, kind: str) -> None:
@@ -313,6 +313,5 @@ def _permit(run: Execution) -> None:
             token = signal.body.get("token")
             run.token = token if isinstance(token, int) else None
             # A semaphore that starts finds runs in the list, and grants before they have asked.
-            run.asked = min(run.asked or signal.at, signal.at)
             run.heard = min(run.heard or signal.at, signal.at)
             return

@@ -131,7 +131,7 @@ def _staged(folder: RunFolder, books: Books) -> None:
     for row in folder.rows(raw.EXECUTIONS):
         stage = tags.get(str(row.get("tag")))
         if stage is not None and row.get("job_id"):
-            facts(stage, row["job_id"], raw.EXECUTIONS, row).runs.add(str(row.get("run_id", "")))
+            facts(stage, row["job_id"], raw.EXECUTIONS, row)
     for row in folder.rows(raw.SLOTS):
         if (stage := stages.get(whole(row.get("stage")))) is not None:
             stage.samples.append(read(SlotSample, row | {"row": row}))
@@ -211,7 +211,6 @@ def _histories(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> No
             if run.problem:
                 folder.torn[f"histories/{path.name}"] = 1
             job.executions.append(run)
-            job.runs |= {run.run_id} - {""}
         elif not job_id.startswith(_SEMAPHORE):
             text = f"histories/{path.name} is of no job of the run"
             books.strays.append(("orphaned", job_id, text))

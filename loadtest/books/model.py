@@ -69,7 +69,6 @@ class JobFacts:
     api: list[Shown] = field(default_factory=list)
     record: Shown | None = None
     executions: list[Execution] = field(default_factory=list)
-    runs: set[str] = field(default_factory=set)
     generations: list[Generation] = field(default_factory=list)
     rows: dict[str, list[Row]] = field(default_factory=dict)
     """What each raw file says of the job, as it says it."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from loadtest.books import raw
 from loadtest.books.model import DELETE, RESET, START_AGAIN, Books, JobFacts
 from loadtest.judge.compare import Finding, Subject
 
@@ -31,8 +32,10 @@ def of_job(job: JobFacts, books: Books) -> Iterator[Finding]:
     deleted = books.was_struck_by(job.job_id, DELETE)
     if not job.executions and "Temporal" not in unread and not deleted:
         yield found(LOST, "no history in Temporal")
-    if len(job.runs) > 1 and not books.was_struck_by(job.job_id, RESET, START_AGAIN):
-        yield found(DUPLICATED, f"{len(job.runs)} runs in Temporal")
+    runs = {str(row.get("run_id")) for row in job.rows.get(raw.EXECUTIONS, ())}
+    runs |= {run.run_id for run in job.executions if run.run_id}
+    if len(runs) > 1 and not books.was_struck_by(job.job_id, RESET, START_AGAIN):
+        yield found(DUPLICATED, f"{len(runs)} runs in Temporal")
     for run in job.executions:
         if run.problem is not None:
             yield found("history", f"the history of run {run.run_id or 'unknown'} {run.problem}")

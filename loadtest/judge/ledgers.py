@@ -9,7 +9,7 @@ from typing import Any
 from loadtest.books import raw
 from loadtest.books.executions import Order, task_of
 from loadtest.books.facts import Generation, mapping, owner
-from loadtest.books.model import PROCESSES, STEPS, Step
+from loadtest.books.model import PROCESSES, STEPS
 from loadtest.judge.clocks import OWN, SERVER
 from loadtest.judge.compare import Begins, Between, Finding, Number, OneOf, exactly
 from loadtest.judge.reference import Model
@@ -124,21 +124,14 @@ def _begun(model: Model, made: Generation) -> float | None:
 
 def _submitted(model: Model, made: Generation, order: Order) -> float:
     """Return the earliest time at which the vendor can have accepted an order: its activity had
-    begun, if that was tried once, and the stage before was made."""
+    begun, if that was tried once."""
     clocks, earliest = model.clocks, order.at
     of_order = made.wanted, made.attempt
     tries = [a for a in model.job.activities if (a.stage, a.body.get("attempt")) == of_order]
     # Chaos resets activities, which then count their tries from 1.
     if len(tries) == 1 and tries[0].attempt == 1 and not model.books.struck:
         earliest = max(earliest, tries[0].started or 0.0)
-    earliest -= clocks.between(SERVER, made.step)
-    before = _before(model, made)
-    if before is not None and made.good and not model.job.has_fault("result"):
-        stage, done = before
-        slack = clocks.between(stage.vendor, made.step)
-        ends = (g.finished - slack for g in done if g.finished is not None)
-        earliest = max(earliest, min(ends, default=0.0))
-    return earliest
+    return earliest - clocks.between(SERVER, made.step)
 
 
 def _reason(model: Model, made: Generation) -> Iterator[Finding]:
@@ -187,29 +180,20 @@ def _kept(model: Model, made: Generation) -> str | None:
     return task_of(kept[-1]) if kept else None
 
 
-def _before(model: Model, made: Generation) -> tuple[Step, list[Generation]] | None:
-    """Return the stage before a generation's own, and its good generations; None for the first."""
-    stages = model.books.pipeline
-    names = [each.name for each in stages]
-    place = names.index(made.wanted) if made.wanted in names else 0
-    if not place:
-        return None
-    return stages[place - 1], [g for g in model.job.of(names[place - 1]) if g.good]
-
-
 def _source(model: Model, made: Generation) -> dict[str, Any]:
     """Expect that a later stage was made from what the stage before it made."""
-    before = _before(model, made)
-    if before is None:
+    names = [each.name for each in model.books.pipeline]
+    if made.wanted not in names[1:]:
         return {"source_sha256": None, "source_shows": None}
     if not made.good or model.job.has_fault("result"):
         return {}
-    stage, done = before
+    before = names[names.index(made.wanted) - 1]
+    done = [each for each in model.job.of(before) if each.good]
     expected: dict[str, Any] = {}
     without = (None,) if _may_repeat(model, made) else ()
     if hashes := {g.sha256 for g in done if g.sha256}:
         # Where the vendor's address gives no file, our own copy of it is offered.
-        stored = model.job.files.get(stage.name)
+        stored = model.job.files.get(before)
         copies = {stored.sha256} if stored else set()
         expected["source_sha256"] = OneOf((*hashes, *copies, *without))
     if shows := tuple({g.shows for g in done if g.shows}):

@@ -322,14 +322,15 @@ def _means(stage: StageBook, books: Books, holds: Holds) -> Iterator[Finding]:
     runs = [run for job in stage.jobs.values() for run in job.executions]
     held: Times = [(run.granted, run.closed) for run in runs if run.granted is not None]
     most: Times = [each for job_id in stage.jobs for each in holds.get(job_id, ())]
-    there: Times = [(run.asked or run.started, run.closed) for run in runs]
+    heard: Times = [(run.heard or run.started, run.closed) for run in runs]
+    there: Times = [(run.started, run.closed) for run in runs]
     ends = sum(not (first < (begin or first) and (end or last) < last) for begin, end in there)
     holders = [len(s.holders) for s in samples]
     inside = [len(s.holders) + (s.waiting or 0) for s in samples]
     for name, counted, low, high, views, least in (
         # A semaphore decides before the permit arrives, and learns of a close after it.
         ("holders", holders, held, most, 2 * (stage.limit or 1), 0.1),
-        ("waiting", inside, there, there, len(there) + ends, 1.0),
+        ("waiting", inside, heard, there, len(there) + ends, 1.0),
     ):
         gaps = [
             (then.at - sample.at, n, more)

@@ -37,7 +37,7 @@ def judged(
     callbacks: list[Callback], receipts: list[Receipt], *, status: str = "succeeded"
 ) -> CallbackBook:
     video = dataclasses.replace(made("video", 0, 1), callbacks=tuple(callbacks))
-    api = Shown(listed=True, status=status, created=0, started=0, finished=2, version=1)
+    api = Shown(listed=True, status=status, created=0, started=0, finished=2)
     job = JobFacts("j", 0, api=[api], generations=[video], receipts=receipts)
     return callback_book([job])
 
@@ -134,7 +134,7 @@ def outcome(
     job = JobFacts(
         "j",
         0,
-        api=[Shown(listed=True, status=status, created=0, started=0, finished=2, version=1)],
+        api=[Shown(listed=True, status=status, created=0, started=0, finished=2)],
         generations=list(generations),
         faults=[Injected(service, "rule", where, do, f"j.{service}.1")],
         receipts=receipts or [],
