@@ -148,8 +148,9 @@ class Repairer:
         if record is None:
             return None
         if is_cut and known is not None and known.version > record.version:
-            # Its file was lost: what listeners have seen of it counts.
-            record = record.model_copy(update={"version": known.version})
+            # Its file was lost or takes nothing: what listeners have seen counts, also its end.
+            seen = known.version - known.status.ended
+            record = record.model_copy(update={"version": seen})
         return closed(record, found)
 
     async def _write(self, record: Record, *, why: str) -> None:

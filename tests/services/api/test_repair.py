@@ -339,6 +339,18 @@ async def test_removed_job_known_to_temporal_does_not_come_back(
     assert list(parts.records.job_ids()) == []
 
 
+async def test_end_that_cannot_be_written_is_one_version(client: Client, tmp_path: Path) -> None:
+    """Each try to write it shows the same end."""
+    job_id, parts = new_job_id(), Over(tmp_path)
+    await Temporal(client).start(job_id, GenVideoInput(prompt="p", style=""))
+    await client.get_workflow_handle(job_id).terminate()
+    (parts.records.path(job_id) / "in the way").mkdir(parents=True)
+    repairer = parts.repairer(Temporal(client))
+    first = present(await repairer.recover(job_id))
+    assert (first.status, job_id in parts.feed.damaged) == (Status.FAILED, True)
+    assert await repairer.recover(job_id) == first
+
+
 @pytest.mark.parametrize("end", ["terminated", "reset"])
 async def test_signal_that_no_task_took_is_in_no_record(
     client: Client, tmp_path: Path, end: str
