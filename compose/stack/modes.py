@@ -6,6 +6,7 @@ from collections import Counter
 from compose.stack import machine
 from compose.stack.docker import Docker, base_image
 from compose.stack.files import locked, private_folder
+from compose.stack.given import SAVED
 from compose.stack.local import Local
 from compose.stack.output import UNREACHABLE, StackError, paint, say
 from compose.stack.services import WORKER, Unit
@@ -21,7 +22,13 @@ def chosen(settings: Settings) -> Stack:
     mode = settings.running or settings.mode
     if mode == Mode.LOCAL:
         return Local(settings)
-    if not settings.running and (reason := machine.missing()):
+    if reason := machine.missing():
+        if settings.running:
+            raise StackError(
+                f"the stack runs in containers, but {reason}: nothing was started or changed; if"
+                f" there will be none any more, remove {settings.run_dir / SAVED}",
+                UNREACHABLE,
+            )
         if mode == Mode.DOCKER:
             raise StackError(f"MODE=docker: {reason}; MODE=local needs none", UNREACHABLE)
         say(f"{reason}: running the services as processes (MODE=local)")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from compose.stack.given import SAVED, Saved
 from compose.stack.machine import ports_of_a_stack
 from shared.texts import COMMANDS
 from tests.compose.made import made, project
@@ -106,6 +107,19 @@ def test_clean_removes_only_our_files(tmp_path: Path) -> None:
     done = make("clean", "YES=1", data=tmp_path)
     assert done.returncode == 0, done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize("words", [("down",), ("clean", "YES=1"), ("logs",), ("up",)])
+def test_stack_in_containers_is_kept_while_no_engine_answers(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    (tmp_path / "state").mkdir()
+    Saved(mode="docker").write(tmp_path / "run")
+    done = make(*words, data=tmp_path, MODE="auto", DOCKER_HOST=f"unix://{tmp_path}/none")
+    assert "the stack runs in containers, but no Docker engine answers" in done.stderr
+    assert "Error 3" in done.stderr
+    assert (tmp_path / "state").is_dir()
+    assert (tmp_path / "run" / SAVED).exists()
 
 
 def test_failed_verdict_exits_with_1(tmp_path: Path) -> None:

@@ -73,7 +73,9 @@ def down(settings: Settings) -> None:
     private_folder(settings.run_dir)
     with locked(settings.run_dir):
         stacks: list[modes.Stack] = [Local(settings)]
-        if settings.running != Mode.LOCAL and machine.missing() is None:
+        if settings.running == Mode.DOCKER:
+            stacks.append(modes.chosen(settings))
+        elif not settings.running and machine.missing() is None:
             stacks.append(Docker(settings))
         stopped = [stack for stack in stacks if stack.units()]
         for stack in stopped:
