@@ -4,7 +4,8 @@
 set -euo pipefail
 tag=$1
 authorities=/etc/ssl/certs/ca-certificates.crt
-mmdebstrap --quiet --variant=minbase --include=python3,python3-venv,ca-certificates \
+# A session of its own: when it fails, mmdebstrap ends its whole process group, which would be make's, too.
+setsid --wait mmdebstrap --quiet --variant=minbase --include=python3,python3-venv,ca-certificates \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
     --customize-hook="upload $authorities $authorities" \
     trixie - |

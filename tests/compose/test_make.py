@@ -109,6 +109,23 @@ def test_clean_removes_only_our_files(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
+def test_failed_base_image_ends_nothing_else(tmp_path: Path) -> None:
+    """When mmdebstrap fails, it sends a hang-up to its process group."""
+    for name, does in (("mmdebstrap", "kill -HUP 0"), ("docker", "exit 1")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    done = subprocess.run(
+        ["sh", "-c", "compose/base-image.sh tag; echo went on with $?"],
+        cwd=ROOT,
+        env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,
+    )
+    assert done.stdout.startswith("went on with 1")
+
+
 @pytest.mark.parametrize("words", [("down",), ("clean", "YES=1"), ("logs",), ("up",)])
 def test_stack_in_containers_is_kept_while_no_engine_answers(
     tmp_path: Path, words: tuple[str, ...]
