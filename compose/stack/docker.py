@@ -76,17 +76,37 @@ class Docker:
         self._must(command, doing="stopping the containers", log="compose-down")
 
     def units(self) -> list[Unit]:
-        answer = capture(self._compose("ps", "--all", "--format", "json"), self._env())
-        if not answer.good:
-            raise StackError(f"Docker Compose: {answer.last_line}", UNREACHABLE)
-        rows = [json.loads(line) for line in answer.out.splitlines() if line.startswith("{")]
+        """Return this stack's containers, not those of another one under the same project name."""
         ours = {service.name for service in self.settings.every}
         found = []
-        for row in (row for row in rows if row["Service"] in ours):
+        for row in (row for row in self._rows() if row["Service"] in ours and self._has_made(row)):
             state = (row["State"] == "running" and row["Health"]) or row["State"]
             ready = state == "healthy"
             found.append(Unit(row["Service"], row["Name"], state, ready, row["Status"]))
         return found
+
+    def refuse_others(self) -> None:
+        """Raise StackError if the containers of the project are another stack's."""
+        if not all(map(self._has_made, self._rows())):
+            name = self.settings.compose_project_name
+            raise StackError(
+                f"COMPOSE_PROJECT_NAME={name}: the containers of that name are another folder's"
+                " stack: nothing was started or changed; use another name, or stop them there"
+            )
+
+    def _rows(self) -> list[dict[str, str]]:
+        answer = capture(self._compose("ps", "--all", "--format", "json"), self._env())
+        if not answer.good:
+            raise StackError(f"Docker Compose: {answer.last_line}", UNREACHABLE)
+        return [json.loads(line) for line in answer.out.splitlines() if line.startswith("{")]
+
+    def _has_made(self, row: dict[str, str]) -> bool:
+        """True if a container was started with this stack's environments, by its label."""
+        return str(self._environments) in row["Labels"]
+
+    @property
+    def _environments(self) -> Path:
+        return (self.settings.run_dir / "environment.json").resolve()
 
     def logs(self, names: list[str], *, lines: int, follow: bool) -> int:
         extra = ["--follow"] if follow else []
@@ -139,9 +159,8 @@ class Docker:
             }
             for each in (*self.settings.whole, LOADTEST)
         }
-        file = self.settings.run_dir / "environment.json"
-        write_private(file, json.dumps({"services": environments}))
-        return self._compose(*words, also=(file,))
+        write_private(self._environments, json.dumps({"services": environments}))
+        return self._compose(*words, also=(self._environments,))
 
     def _compose(self, *words: str, also: tuple[Path, ...] = ()) -> list[str]:
         tool = machine.compose()

@@ -13,8 +13,9 @@ from compose.stack.settings import LOOPBACK, Settings
 from compose.stack.subprocesses import capture
 
 PATIENCE = 8.0
-# `depends_on.required` came with Compose 2.20, the start interval of health checks with engine 25.
-OLDEST_COMPOSE = (2, 20)
+# `ps` prints a line for each container since Compose 2.21, the start interval of health checks came
+# with engine 25.
+OLDEST_COMPOSE = (2, 21)
 OLDEST_ENGINE = (25, 0)
 
 

@@ -57,6 +57,7 @@ def to_start(settings: Settings) -> Stack:
     stack = chosen(settings)
     if isinstance(stack, Local):
         return stack
+    stack.refuse_others()
     try:
         return Docker(settings, base_image(settings))
     except StackError as error:

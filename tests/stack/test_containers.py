@@ -52,8 +52,9 @@ def workers(stack: Stack) -> set[str]:
     return set(docker("inspect", "--format", "{{.Id}} {{.State.StartedAt}}", *ids).splitlines())
 
 
-def test_stack_in_containers(stack: Stack) -> None:
+def test_stack_in_containers(stack: Stack, tmp_path: Path) -> None:
     scenarios.comes_up_and_stays(stack, workers)
+    check_namesake(stack, tmp_path)
     check_vendors(stack)
     scenarios.one_at_a_time(stack)
     scenarios.one_job_is_tried(stack)
@@ -61,6 +62,17 @@ def test_stack_in_containers(stack: Stack) -> None:
     check_confinement(stack)
     check_privacy(stack)
     check_secrets(stack)
+
+
+def check_namesake(stack: Stack, folder: Path) -> None:
+    """Another folder's stack under the same project name neither takes nor stops the containers."""
+    project = stack.settings["COMPOSE_PROJECT_NAME"]
+    other = Stack(own_settings(folder, mode="docker", project=project))
+    before = workers(stack)
+    said = f"COMPOSE_PROJECT_NAME={project}: the containers of that name are another folder's"
+    assert other.make("up", good=False).startswith(said)
+    assert other.make("clean", "YES=1").startswith("nothing was running")
+    assert workers(stack) == before
 
 
 def check_vendors(stack: Stack) -> None:

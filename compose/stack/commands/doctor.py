@@ -49,7 +49,7 @@ def _machine(settings: Settings) -> Iterator[Finding]:
     fix = "apt-get install docker.io docker-cli and start it, or go on without: MODE=local"
     found = version or "does not answer"
     yield Finding("Docker engine", version is not None, found, fix, needed)
-    fix = "apt-get install docker-compose (2.20 or newer)"
+    fix = "apt-get install docker-compose (2.21 or newer)"
     found = f"{tool[1]} ({' '.join(tool[0])})" if tool else "missing"
     yield Finding("Docker Compose", tool is not None, found, fix, needed)
     reason = machine.missing()

@@ -19,7 +19,7 @@ def test_versions() -> None:
     [
         (None, None, "no Docker engine answers"),
         ("24.0.7", (("docker", "compose"), "2.26"), "25 or newer is needed"),
-        ("26.1.5", None, "Docker Compose 2.20 or newer is missing"),
+        ("26.1.5", None, "Docker Compose 2.21 or newer is missing"),
         ("26.1.5", (("docker", "compose"), "2.26"), None),
     ],
 )
