@@ -104,8 +104,9 @@ class Repairer:
         if found is None:
             if known is None or known.status.ended or await self.read(job_id) is not None:
                 return known
-            # Nothing else is left that could end it.
-            lost = Record.model_validate(dict(known))
+            # Nothing else is left that could end it. A run that is started again needs to know that
+            # the record is another one's.
+            lost = Record.model_validate({**dict(known), "run_id": "unknown"})
             await self._write(close_record(lost, "forgotten"), why="ended")
             return self._feed.get(job_id)
         if self._feed.retention.past(found.close_time):

@@ -20,7 +20,7 @@ from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Record, StageDone
 from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import Status
-from shared.semaphore.messages import SlotRequest, semaphore_id
+from shared.semaphore.messages import RunRef, SlotRequest, semaphore_id
 from tests.fixtures.eventually import eventually
 from tests.fixtures.present import present
 from tests.fixtures.records import RecordStore
@@ -112,7 +112,9 @@ async def test_open_job_with_neither_record_nor_run_ends(client: Client, tmp_pat
 
     assert shown.error is not None
     assert (shown.status, shown.error.code) == (Status.FAILED, "forgotten")
-    assert present(parts.records.read(record.job_id)).job() == shown
+    written = present(parts.records.read(record.job_id))
+    assert written.job() == shown
+    assert RunRef(job_id=written.job_id, run_id=written.run_id)
 
 
 async def test_query_without_an_answer_holds_up_no_other_job(
