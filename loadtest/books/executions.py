@@ -123,6 +123,8 @@ class Execution:
     status: str = "RUNNING"
     started: float | None = None
     closed: float | None = None
+    cancelled: float | None = None
+    """When it was first asked to end."""
     heard: float | None = None
     """When the semaphore had the request, at the latest: as the server took the task's result."""
     granted: float | None = None

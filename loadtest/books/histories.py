@@ -94,6 +94,7 @@ def read_events(job_id: str, events: Sequence[Row], *, size: int = 0) -> Executi
         events=len(events),
         bytes=size,
     )
+    run.progress += _percent(began.get("searchAttributes"))
     reader = _Reader(run, events)
     for event in events:
         reader.read(event)
@@ -101,6 +102,11 @@ def read_events(job_id: str, events: Sequence[Row], *, size: int = 0) -> Executi
     # An activity's start is noted at its end.
     run.taken.sort(key=lambda each: each[1])
     return run
+
+
+def _percent(attributes: Row | None) -> list[int]:
+    percent = decoded(fields(attributes, "indexedFields").get("CustomProgress"))
+    return [percent] if isinstance(percent, int) else []
 
 
 def _run_id(events: Sequence[Row]) -> str:
@@ -170,9 +176,9 @@ class _Reader:
         elif kind == _RELEASE and body.get("signalName") == "release":
             run.releases.append(first_of(body.get("input")))
         elif kind == _UPSERT:
-            shown = fields(body.get("searchAttributes"), "indexedFields")
-            if isinstance(percent := decoded(shown.get("CustomProgress")), int):
-                run.progress.append(percent)
+            run.progress += _percent(body.get("searchAttributes"))
+        elif kind == f"{_EXECUTION}CANCEL_REQUESTED":
+            run.cancelled = run.cancelled or at
         elif kind.removeprefix(_EXECUTION) in _CLOSES:
             run.status, run.closed = kind.removeprefix(_EXECUTION), at
             run.result = first_of(body.get("result"))

@@ -14,12 +14,12 @@ from math import inf
 from typing import Any
 
 from loadtest.books import raw
-from loadtest.books.executions import GRANTED, Execution, task_of
+from loadtest.books.executions import GRANTED, PROGRESS, Execution, task_of
 from loadtest.books.facts import mapping
 from loadtest.books.model import OUTSIDE, RESET, START_AGAIN, Books, JobFacts, StageBook
 from loadtest.books.prompts import priority, prompt, style
 from loadtest.judge.clocks import RUNNER, SERVER, Clocks
-from loadtest.judge.compare import Between, Finding, Number, OneOf, Subject
+from loadtest.judge.compare import Begins, Between, Finding, Number, OneOf, Subject
 
 BEGINS = re.compile(r"(?:\w+ stored; )?(\w+), attempt (\d+) of (\d+)")
 STORED = re.compile(r"(\w+) stored\b.*", re.DOTALL)
@@ -42,6 +42,7 @@ CLOSED_AS = {
 }
 """The job statuses that fit the close of a run."""
 PRIORITY = 3
+DRAIN = "drain_job"
 HISTORY = "history"
 INJECTED = "code injected"
 """The mocks' answer to a request that a fault refuses."""
@@ -63,6 +64,15 @@ GENERATION_FAILED = "generation_failed"
 """The code of an attempt whose generation failed at its vendor."""
 ATTEMPT_FAILED = ("attempt_timed_out", "bad_result", GENERATION_FAILED, "generation_lost")
 """Failures after which another attempt is paid for."""
+WAITED = {"attempt_timed_out": "deadline", "given_up": "give_up", "generation_lost": "lost"}
+"""Failures that come after a limit of the stage, and the name of that limit."""
+JOB_TIMED_OUT = "job_timed_out"
+FIRST_PAUSE = 0.05
+"""Seconds of the first pause between two tries of a stage's call, as documented."""
+BUSY = (429, 503)
+"""Statuses of a refusal whose Retry-After is kept."""
+REPORTED_EVERY = 2.0
+"""Least seconds between two reports of a try's progress."""
 IN_TIME = 5.0
 """Seconds within which a job notices the end of its time, and a vendor a cancel."""
 STOPPED_BY_CANCEL = ("image",)
@@ -179,6 +189,7 @@ def of_job(model: Model) -> Iterator[Finding]:
                     "history.tasks[].cause", f"a task of its workflow failed: {cause}"
                 )
         yield from _orders(model, run)
+        yield from _reports(model, run)
         yield from _activities(model, run)
     yield from _submission(model)
     if model.job.ended and model.plain:
@@ -210,9 +221,10 @@ def _run(model: Model) -> Iterator[Finding]:
         # A run that is open then has no close in the history.
         expected["closed"] = Between(run.started, read, missing=True)
     if job.ended and model.plain:
-        # The search attribute is set to each percent that a version changes.
+        # The search attribute is set from the start, and to each percent that a version changes.
         percents = [0, *(state.percent for _, state in sorted(model.states.items()))]
-        expected["progress"] = [after for before, after in pairwise(percents) if after != before]
+        changed = [after for before, after in pairwise(percents) if after != before]
+        expected["progress"] = [0, *changed]
     elif job.ended and done:
         row["progress"], expected["progress"] = run.progress[-1:], [100]
     if done and run.versions:
@@ -271,7 +283,7 @@ def _orders(model: Model, run: Execution) -> Iterator[Finding]:
     behind = names[: max((names.index(step) for step in seen), default=0)]
     kept = [permit for permit in permits if permit[0] in behind and permit not in given]
     yield from model.differ(HISTORY, {"kept": kept}, {"kept": []})
-    drains = any(each.kind == "drain_job" for each in run.activities)
+    drains = any(each.kind == DRAIN for each in run.activities)
     for each in run.timers:
         # Waiting for the slot takes nothing of the job's time.
         begun = model.books.struck or (run.granted or inf) <= each.at
@@ -279,6 +291,22 @@ def _orders(model: Model, run: Execution) -> Iterator[Finding]:
         if not known and not (drains and each.summary == CLEARED_AGAIN):
             text = f"it waited for {each.seconds:g} s ({each.summary or 'no reason'})"
             yield model.found("history.timers", text)
+
+
+def _reports(model: Model, run: Execution) -> Iterator[Finding]:
+    """Expect of an attempt few reports of its progress, and of each try one of a wait."""
+    for order in run.orders if not model.books.struck else ():
+        name = f"{model.job_id}.{order.step}.{order.attempt}"
+        own = [each for each in run.signalled(PROGRESS) if each.body.get("external_id") == name]
+        waits = sum(bool(each.body.get("waiting")) for each in own)
+        of_order = order.step, order.attempt
+        tries = [a for a in run.activities if (a.stage, a.order.get("attempt")) == of_order]
+        most = 1 + (max((each.at for each in own), default=order.at) - order.at) / REPORTED_EVERY
+        # The history has no count of the tries of an activity that it has not seen end.
+        known = sum(a.attempt for a in tries) if all(a.ended for a in tries) else None
+        row = {"reports": len(own) - waits, "waits": waits}
+        expected = {"reports": Number(0, most), "waits": Number(0, known)}
+        yield from model.differ(HISTORY, row, expected, f"orders[{order.step}.{order.attempt}].")
 
 
 def _activities(model: Model, run: Execution) -> Iterator[Finding]:
@@ -293,6 +321,15 @@ def _activities(model: Model, run: Execution) -> Iterator[Finding]:
     for (name, where, do), count in kinds.items():
         if where == "submit" and do in CALL_FAILS:
             least[name] = max(count, least.get(name, 0))
+    asked_for = {
+        fault.external_id: float(fault.given.get("retry_after") or 0.0)
+        for fault in model.job.faults
+        if fault.do == "refuse" and fault.where == "submit" and fault.given.get("status") in BUSY
+    }
+    ordered: dict[tuple[str, object], float] = {
+        (each.step, each.attempt): each.at for each in reversed(run.orders)
+    }
+    work = next((each.heartbeat for each in run.activities if "stage" in each.order), None)
     tries = Counter[str]()
     made = {task_of(each): each["source_url"] for each in run.results if each.get("source_url")}
     # A mock that was killed has forgotten its faults.
@@ -302,13 +339,20 @@ def _activities(model: Model, run: Execution) -> Iterator[Finding]:
         order = each.order
         given, source = mapping(order.get("inputs")), mapping(order.get("source"))
         # An operator's reset begins a try at once.
-        pauses = each.silence + (0.0 if model.books.struck else (each.attempt - 1) * each.pause)
+        name, pause = f"{model.job_id}.{each.stage}.{each.order.get('attempt')}", 0.0
+        if each.attempt > 1 and not model.books.struck:
+            pause = max((each.attempt - 1) * each.pause, asked_for.get(name, 0.0))
+        asked, own = each.limits, mapping(limits.get(each.stage))
+        begun = each.started or each.scheduled
+        if each.outcome == "failed" and each.error_class in WAITED:
+            since = ordered.get((each.stage, each.order.get("attempt")), begun)
+            since = begun if each.error_class == "generation_lost" else since
+            begun = max(begun, since + float(own.get(WAITED[each.error_class]) or 0.0) - LAG)
         expected: dict[str, Any] = {
             "scheduled": Between(run.started, run.closed),
-            "started": Between(each.scheduled + pauses, run.closed, missing=True),
-            "ended": Between(each.started or each.scheduled, run.closed, missing=True),
+            "started": Between(each.scheduled + each.silence + pause, run.closed, missing=True),
+            "ended": Between(begun, run.closed, missing=True),
         }
-        asked, own = each.limits, mapping(limits.get(each.stage))
         expected |= {f"order.limits.{key}": own[key] for key in asked.keys() & own.keys()}
         # A stage may add to what its job says.
         expected |= {
@@ -323,12 +367,13 @@ def _activities(model: Model, run: Execution) -> Iterator[Finding]:
             expected["order.source.url"] = made.get(task_of(source))
         row: dict[str, Any] = {"scheduled": each.scheduled, "started": each.started}
         row |= {"ended": each.ended, "order": order}
-        if "stage" in order:
+        if "stage" in order or each.kind == DRAIN:
             # Without both, a killed worker's job does not go on elsewhere.
-            row |= {"heartbeat": each.heartbeat, "most": each.most}
-            expected |= {"heartbeat": Number(1e-3, None), "most": 0}
+            row |= {"heartbeat": each.heartbeat, "most": each.most, "pause": each.pause}
+            expected |= {"most": 0, "pause": Number(None, FIRST_PAUSE)}
+            # A callback ends the wait for one as well, so that it may be taken over late.
+            expected["heartbeat"] = Number(1e-3, None if each.body.get("hinted") is False else work)
         if "attempt" in each.body and not model.books.struck:
-            name = f"{model.job_id}.{each.stage}.{each.body['attempt']}"
             tries[name] += each.attempt
             # The history has no count of the tries of an activity that it has not seen end.
             if each.outcome in ("completed", "failed") and run is model.run:
@@ -372,7 +417,8 @@ def _end(model: Model) -> Iterator[Finding]:
     order = run.orders[-1] if run.orders else None
     if order is not None and status in ("failed", "degraded"):
         failed = [a for a in run.activities if a.outcome == "failed"]
-        code = next((a.error_class for a in failed[::-1] if a.stage == order.step), None)
+        last = next((a for a in failed[::-1] if a.stage == order.step), None)
+        code = last.error_class if last else None
         said = run.failure[0] if run.failure else code
         used_up = order.attempt == MOST_ATTEMPTS
         if code == GENERATION_FAILED and used_up:
@@ -381,6 +427,9 @@ def _end(model: Model) -> Iterator[Finding]:
             yield from model.differ(
                 HISTORY, order._asdict(), {"attempt": MOST_ATTEMPTS}, "orders[last]."
             )
+        if last and run.failure and code == said:
+            reason = Begins(str(last.error_message))
+            yield from model.differ(HISTORY, {"failure": run.failure[1]}, {"failure": reason})
         at_last = order.step == model.books.pipeline[-1].name
         if status == "failed" and asked == "image" and at_last and code and code == said:
             yield from model.differ(raw.JOBS, {"status": status}, {"status": "degraded"}, "job.")
@@ -389,16 +438,19 @@ def _end(model: Model) -> Iterator[Finding]:
     # A worker or a mock that was frozen notices it late.
     if run.granted is None or model.books.struck:
         return
+    if run.failure and run.failure[0] == JOB_TIMED_OUT and run.closed is not None:
+        took = {"limit": run.closed - run.granted}
+        yield from model.differ(HISTORY, took, {"limit": Number(run.limit, None)})
     moments = [order.at for order in run.orders]
     if run.closed is not None and status in ("succeeded", "degraded"):
         moments.append(run.closed)
     took = {"limit": max(moments, default=0.0) - run.granted}
     most = None if run.limit is None else run.limit + IN_TIME
     yield from model.differ(HISTORY, took, {"limit": Number(None, most)})
-    drains = [a for a in run.activities if a.kind == "drain_job" and a.started]
+    drains = [a for a in run.activities if a.kind == DRAIN and a.started]
     for made in model.job.generations if drains and model.books.mocked else ():
         slack = model.clocks.between(made.step, SERVER)
-        until = (drains[0].started or 0.0) + IN_TIME + slack
+        until = min((run.cancelled or inf) + IN_TIME, drains[0].started or 0.0) + IN_TIME + slack
         late = made.finished is not None and made.finished > until
         if late and made.step in STOPPED_BY_CANCEL and not model.job.has_fault("submit", "poll"):
             stopped = {"outcome": "cancelled"}

@@ -156,12 +156,15 @@ def _kept(model: Model) -> dict[str, Any]:
         return expected
     started = any(state.step for state in model.states.values())
     expected["token"] = run.token if started else None
+    # The vendor's id of each task whose acceptance an activity of its own brought back.
+    accepted = (a for a in run.activities if a.result.get("accepted_at") and "attempt" in a.body)
+    tasks = {_task_name(model, a): str(a.result["vendor_id"]) for a in accepted}
+    tasks |= {k: v for a in run.activities for k, v in mapping(a.result.get("tasks")).items()}
+    if model.last.status != "succeeded" and model.job.record:
+        # A failed try may have told of one more.
+        tasks = model.job.record.tasks | tasks
+    expected["tasks"] = tasks
     if model.last.status == "succeeded":
-        # The vendor's id of each task whose acceptance an activity of its own brought back.
-        accepted = (
-            a for a in run.activities if a.result.get("accepted_at") and "attempt" in a.body
-        )
-        expected["tasks"] = {_task_name(model, a): str(a.result["vendor_id"]) for a in accepted}
         units = (result.get("units") or {} for result in run.results)
         expected["units"] = {name: count for each in units for name, count in each.items()}
         stored = dict.fromkeys(each.name for each in model.books.pipeline) | _stored(run)

@@ -246,7 +246,9 @@ def job_events(name: str, told: Row, times: Times) -> list[Row]:
         originalExecutionRunId=f"r-{name}",
         identity="1@api",
         input=payloads(told),
-        searchAttributes={"indexedFields": {"CustomTag": payload(told.get("tag"))}},
+        searchAttributes={
+            "indexedFields": {"CustomTag": payload(told.get("tag")), "CustomProgress": payload(0)}
+        },
     )
     task = story.task(at[0])
     done = times.planned + 0.02

@@ -185,6 +185,14 @@ MUTANTS = (
         rule="receipts",
     ),
     Mutant(
+        name="no-percent-at-first",
+        breaks="a waiting job has no CustomProgress to filter by",
+        old="                SearchAttributePair(CUSTOM_PROGRESS, 0),\n",
+        new="",
+        rule="history.progress",
+        jobs=(),
+    ),
+    Mutant(
         name="receipt-of-another-task",
         breaks="a receipt names our id in place of the vendor's",
         old="            task_id=callback.task_id,\n            task_status",

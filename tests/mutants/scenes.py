@@ -129,6 +129,17 @@ async def cancelled_in_its_video(site: Site) -> None:
     await site.hurry("video")
 
 
+async def cancelled_in_doubt(site: Site) -> None:
+    """The first job is cancelled while its image's submit may be on its way."""
+    job_id = str((await site.jobs(1))[0]["job_id"])
+
+    async def refused() -> bool:
+        return bool((await site.mocks["image"].read("/admin/stats"))["faults_injected"])
+
+    await eventually(refused)
+    await site.api.post(f"/jobs/{job_id}/cancel")
+
+
 async def out_of_time(site: Site) -> None:
     """The first job's video takes longer than the job may."""
     job_id = await _first_under_way(site, "video")
@@ -290,6 +301,43 @@ SCENES: dict[str, Scene] = {
     "cancelled in its video": Scene(
         faults=(endless("video"),), rate=APART, act=cancelled_in_its_video, ends={"#1": "cancelled"}
     ),
+    "cancelled in doubt": Scene(
+        speed=20,
+        stall=60,
+        faults=(
+            fault(
+                "submit",
+                "accept-late",
+                service="image",
+                match={"nth": 1},
+                often={"first": 1},
+                **{"with": {"seconds": 40}},
+            ),
+        ),
+        rate=APART,
+        act=cancelled_in_doubt,
+        ends={"#1": "cancelled"},
+    ),
+    "given up": Scene(
+        jobs=2,
+        stall=60,
+        faults=(fault("start", "stick", service="video", match={"nth": 1}),),
+        rate=APART,
+        settings={
+            "VIDEO_GIVE_UP_SECONDS": "8",
+            "VIDEO_ATTEMPT_SECONDS": "4",
+            "DRAIN_SECONDS": "5",
+        },
+    ),
+    "denied once": Scene(
+        jobs=2,
+        speed=20,
+        faults=(fault("poll", "forget", service="image", often={"events": "3"}),),
+        settings={"IMAGE_LOST_SECONDS": "3"},
+    ),
+    "busy vendor": Scene(presets=("busy-vendor",)),
+    "refused for good": Scene(presets=("pack-used-up",)),
+    "late images": Scene(jobs=2, speed=6, stall=60, settings={"IMAGE_ATTEMPT_SECONDS": "2"}),
     "terminated": Scene(
         faults=(endless("video"),), rate=APART, act=terminated, ends={"#1": "failed"}
     ),

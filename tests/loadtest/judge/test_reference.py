@@ -463,6 +463,21 @@ def test_holder_whose_run_has_closed_is_shown_as_draining(honest: Synthetic) -> 
     assert convicted(honest, "slots.draining") == {SECOND}
 
 
+def test_reports_without_a_pause_are_convicted(honest: Synthetic) -> None:
+    def report(events: list[Row]) -> None:
+        *_, done = (event for event in events if signal_of(event) == "kling_done")
+        body = {"external_id": f"{SECOND}.video.1", "percent": 5}
+        signal = {"signalName": "report_progress", "input": payloads(body), "identity": "1@w"}
+        last = events.pop()
+        events.extend({**done, SIGNALED: signal} for _ in range(3))
+        events.append(last)
+        for number, event in enumerate(events, 1):
+            event["eventId"] = str(number)
+
+    honest.history(SECOND, report)
+    assert convicted(honest, "history.orders[].reports") == {SECOND}
+
+
 @pytest.mark.parametrize("often", [2, 3])
 def test_calls_that_no_heartbeat_reaches_are_convicted(honest: Synthetic, often: int) -> None:
     failed = {"timeoutFailureInfo": {"timeoutType": "TIMEOUT_TYPE_HEARTBEAT"}}

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable
 
 from loadtest.books import raw
-from tests.loadtest.forging.kit import Forger, Row, forgery_of, job_in
+from tests.loadtest.forging.kit import LEDGERS, Forger, Row, forgery_of, job_in
 
+VIDEO = LEDGERS[1]
 FAILING = "failing-generations"
 TRUE, FALSE = "generation failed (generation_failed", "no answer in time (attempt_timed_out"
 
@@ -164,3 +165,56 @@ def a_repeat_applied_in_place_of_the_first(f: Forger) -> Iterable[str]:
     first["fate"], last["fate"] = last["fate"], first["fate"]
     f.put(raw.RECEIPTS, rows)
     return [job_id]
+
+
+@forgery_of("pack-used-up")
+def a_refusal_whose_reason_was_not_kept(f: Forger) -> Iterable[str]:
+    return _ended(f, f.job(), {"code": "refused_for_good", "message": "The job failed."})
+
+
+@forgery_of("pack-used-up")
+def a_job_that_was_out_of_time_before_its_time_was(f: Forger) -> Iterable[str]:
+    job_id = f.job()
+    f.renamed(job_id, "failed (refused_for_good)", "failed (job_timed_out)")
+    return _ended(f, job_id, {"code": "job_timed_out", "message": "The job did not end."})
+
+
+def _ended(f: Forger, job_id: str, error: Row) -> Iterable[str]:
+    """Let a job's run, its record and the list give this reason."""
+
+    def fail(failure: Row) -> None:
+        failure["message"] = error["message"]
+        failure["applicationFailureInfo"]["type"] = error["code"]
+
+    f.set(raw.JOBS, "job", of=job_id, error=error)
+    f.set(raw.STATES, "record", of=job_id, error=error)
+    f.set(raw.STATES, "record", "transitions", -1, of=job_id, error=error)
+    return f.history(job_id, lambda events: _failed(events, "workflowExecution", fail))
+
+
+@forgery_of("stuck-at-99")
+def a_video_that_was_given_up_before_its_limit(f: Forger) -> Iterable[str]:
+    """The limit of its stage was longer, by everything in its history."""
+    job_id = next(job_in(row) for row in f.rows(VIDEO) if row["outcome"] != "succeeded")
+
+    def order(body: Row) -> None:
+        body.get("order", body).get("limits", {}).update(give_up=5000.0)
+
+    def enter(body: Row) -> None:
+        for stage in body["limits"]["stages"].values():
+            stage["give_up"] = 5000.0
+
+    f.orders(job_id, order)
+    return f.results(job_id, enter, key="limits")
+
+
+@forgery_of("too-fast")
+def a_busy_vendor_that_was_asked_again_too_soon(f: Forger) -> Iterable[str]:
+    def ask_for_more(run: Row) -> None:
+        for plan in run["faults"].values():
+            for rule in plan["rules"]:
+                rule["with"]["retry_after"] = 60
+
+    f.json(raw.RUN, ask_for_more)
+    f.each(raw.FAULTS, lambda row: row["with"].update(retry_after=60))
+    return [job_in(row) for row in f.rows(LEDGERS[0])]

@@ -141,6 +141,52 @@ def a_wait_that_no_other_worker_would_take_over(f: Forger) -> Iterable[str]:
     return f.history(f.job(), once)
 
 
+@forgery_of("stuck-at-99")
+def a_clean_up_that_another_worker_would_take_over_late(f: Forger) -> Iterable[str]:
+    def rarely(events: list[Row]) -> None:
+        for event in events:
+            body = event.get(SCHEDULED) or {}
+            if body.get("activityType") == {"name": "drain_job"}:
+                body["heartbeatTimeout"] = "222s"
+
+    for job_id in f.order:
+        f.history(job_id, rarely)
+    return f.order
+
+
+@forgery_of("stuck-at-99")
+def a_task_that_a_clean_up_had_found(f: Forger) -> Iterable[str]:
+    """The record lacks it."""
+    ended = [row["job"]["job_id"] for row in f.rows(raw.JOBS) if row["job"]["error"]]
+    for job_id in ended:
+        f.set(raw.STATES, "record", of=job_id, tasks={})
+    return ended
+
+
+@forgery
+def tries_that_would_come_seconds_later(f: Forger) -> Iterable[str]:
+    def slowly(events: list[Row]) -> None:
+        for event in events:
+            if body := event.get(SCHEDULED):
+                body["retryPolicy"]["initialInterval"] = "3s"
+
+    return f.history(f.job(), slowly)
+
+
+@forgery
+def a_job_without_a_percent_in_the_beginning(f: Forger) -> Iterable[str]:
+    def begin(events: list[Row]) -> None:
+        began = events[0]["workflowExecutionStartedEventAttributes"]
+        del began["searchAttributes"]["indexedFields"]["CustomProgress"]
+
+    return f.history(f.job(), begin)
+
+
+@forgery
+def an_end_that_was_taken_for_known_before_its_callback(f: Forger) -> Iterable[str]:
+    return f.orders(f.job(), lambda body: "hinted" in body and body.update(hinted=True))
+
+
 @forgery_of("gates")
 def a_gate_that_was_not_given_back(f: Forger) -> Iterable[str]:
     """The release names another permit, which the semaphore ignores."""
