@@ -7,24 +7,16 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, timedelta
-from itertools import count, takewhile
+from itertools import count
 
-from temporalio.api.common.v1 import WorkflowExecution as Execution
-from temporalio.api.enums.v1 import (
-    EventType,
-    PendingActivityState,
-    TimeoutType,
-    WorkflowTaskFailedCause,
-)
-from temporalio.api.history.v1 import HistoryEvent
-from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryReverseRequest
+from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.client import (
     Client,
     WorkflowExecution,
     WorkflowExecutionDescription,
     WorkflowFailureError,
 )
+from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
@@ -47,22 +39,18 @@ from .state import FIND_JOBS, WATCH_RUN, Permits, SemaphoreRules
 
 log = logging.getLogger(__name__)
 STARTED = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
-COMPLETED = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
 
 # A semaphore that was ended by hand is started again after this, even without a request.
 PAUSE_SECONDS = 1.0
 # Open runs that a semaphore does not know are looked for in every fourth round, because that lists
 # all open runs.
 REMIND_ROUNDS = 4
-# Code that fails its task this often, and for this long, fails for good. A deployment that is fixed
-# in this time ends no holder. The server's pauses double, so the sixth try comes after some 20 s.
-FAILED_TASKS = 5
-FAILING_FOR = timedelta(minutes=1)
-# Causes that are not the code's, and come in a row: more came in while the run was about to end.
-PASSING = (
-    WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND,
-    WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_UPDATE,
-)
+# The server's own attribute. A holder that has it in so many rounds, so for at least a minute,
+# fails for good; a deployment that is fixed before ends no holder.
+PROBLEMS = SearchAttributeKey.for_keyword_list("TemporalReportedProblems")
+FAILING_ROUNDS = 3
+# Causes that are not the code's: more came in while the run was about to end.
+PASSING = ("UnhandledCommand", "UnhandledUpdate")
 FAILS = "Its workflow tasks have failed for more than a minute."
 STANDS = "Its workflow task keeps failing; the next semaphore rebuilds."
 # A drain that a vendor's outage delays fails for a while, and then ends.
@@ -89,6 +77,8 @@ class Watchdog:
         self._task_queue = task_queue
         self._on_failing_drains = on_failing_drains
         self._kept: dict[str, asyncio.Task[None]] = {}
+        # By semaphore and holder: the rounds in a row in which its code failed.
+        self._failing: dict[tuple[str, str], int] = {}
 
     async def run(self, names: Iterable[str]) -> None:
         """Look after these semaphores, each one that exists, and each one that an open run
@@ -118,7 +108,7 @@ class Watchdog:
                     await self._client.get_workflow_handle(semaphore_id(name)).result()
             await asyncio.sleep(PAUSE_SECONDS)
 
-    async def end_failing(self, name: str, *, failing_for: timedelta = FAILING_FOR) -> None:
+    async def end_failing(self, name: str) -> None:
         """Report failing drains, and terminate the runs whose code keeps failing.
 
         A failing semaphore blocks all its users, and the next one rebuilds. A failing holder is
@@ -138,7 +128,7 @@ class Watchdog:
                 seen = {"drain": each.activity_id, "tries": each.attempt}
                 seen |= {"semaphore": name, "reason": each.last_failure.message}
                 log.error("drain keeps failing", extra=seen)
-            if await is_failing(self._client, described, failing_for=timedelta()):
+            if is_failing(described):
                 await self._end(described, STANDS)
             # Without a holder there is nothing to ask.
             elif self._rules.ends_failing and any(
@@ -151,8 +141,11 @@ class Watchdog:
                     with _surviving(name):
                         run = self._client.get_workflow_handle(holder.job_id, run_id=holder.run_id)
                         seen_run = await run.describe()
-                        if await is_failing(self._client, seen_run, failing_for=failing_for):
-                            await self._end(seen_run, FAILS)
+                        rounds = self._failing.pop((name, holder.run_id), 0) + 1
+                        if is_failing(seen_run):
+                            self._failing[name, holder.run_id] = rounds
+                            if rounds >= FAILING_ROUNDS:
+                                await self._end(seen_run, FAILS)
 
     async def _end(self, run: WorkflowExecutionDescription, reason: str) -> None:
         log.error("code keeps failing, run gets terminated", extra={"job_id": run.id})
@@ -177,40 +170,11 @@ def _surviving(name: str) -> Iterator[None]:
             log.warning("check of a semaphore failed", extra=seen)
 
 
-async def is_failing(
-    client: Client, described: WorkflowExecutionDescription, *, failing_for: timedelta = FAILING_FOR
-) -> bool:
-    """True if a run's workflow task has failed so often since the last completed one, and for so
-    long.
-
-    The end of the run's history shows it. The pending task does not, because the server resets its
-    number of tries with each signal, and the time of its first try with each try. No history has
-    the later tries of a task.
-    """
-    if not described.raw_description.HasField("pending_workflow_task"):
-        return False
-    task = described.raw_description.pending_workflow_task
-    request = GetWorkflowExecutionHistoryReverseRequest(
-        namespace=client.namespace,
-        execution=Execution(workflow_id=described.id, run_id=described.run_id),
-    )
-    page = await client.workflow_service.get_workflow_execution_history_reverse(request)
-    since = takewhile(lambda event: event.event_type != COMPLETED, page.history.events)
-    failed = [event.event_time.ToDatetime(UTC) for event in since if _is_failure(event)]
-    times = len(failed) + max(0, task.attempt - 2)
-    return (
-        bool(failed)
-        and times >= FAILED_TASKS
-        and task.scheduled_time.ToDatetime(UTC) - failed[-1] >= failing_for
-    )
-
-
-def _is_failure(event: HistoryEvent) -> bool:
-    """True if a workflow task failed by its code, or hung in it; False if nothing polled."""
-    if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
-        return event.workflow_task_failed_event_attributes.cause not in PASSING
-    timed_out = event.workflow_task_timed_out_event_attributes.timeout_type
-    return timed_out == TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE
+def is_failing(described: WorkflowExecutionDescription) -> bool:
+    """True if a run's code has failed its workflow task, or hung in it, several times in a row: 5
+    times, or twice on Temporal Cloud. The server reports it, whatever signals have come since."""
+    problems = described.typed_search_attributes.get(PROBLEMS) or ()
+    return any(each.startswith("cause=") and not each.endswith(PASSING) for each in problems)
 
 
 async def remind(client: Client, *, capacity: int = CAPACITY) -> set[str]:

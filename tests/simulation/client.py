@@ -11,14 +11,18 @@ from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError, RPCStatusCode
 
+from shared.semaphore.watchdog import PROBLEMS
 from tests.simulation.history import Run, Status, timestamp, to_proto
 from tests.simulation.server import Server
 from tests.simulation.world import Process, settle
 
 T = TypeVar("T")
 AWAY_SECONDS = 2.0
+# After so many in a row the server reports that a workflow task fails.
+FAILURES = 5
 UNDER_WAY = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
 WAITS = PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
 
@@ -131,11 +135,6 @@ def _description(server: Server, run: Run) -> Any:
             pending.last_heartbeat_time.CopyFrom(timestamp(activity.trying.heard))
             pending.last_started_time.CopyFrom(timestamp(activity.trying.began))
     raw.workflow_execution_info.first_run_id = run.first_run_id
-    if run.task is not None:
-        task = raw.pending_workflow_task
-        task.attempt = run.task.attempt
-        task.scheduled_time.CopyFrom(timestamp(run.task.scheduled))
-        task.original_scheduled_time.CopyFrom(timestamp(run.task.first_scheduled))
     memo = {name: server.table.from_payloads([value])[0] for name, value in run.memo.items()}
 
     async def read_memo() -> dict[str, Any]:
@@ -143,25 +142,10 @@ def _description(server: Server, run: Run) -> Any:
 
     described = _execution(run)
     described.raw_description, described.memo = raw, read_memo
+    is_failing = run.task is not None and run.task.attempt > FAILURES
+    problems = [SearchAttributePair(PROBLEMS, ["cause=Failure"])] if is_failing else []
+    described.typed_search_attributes = TypedSearchAttributes(problems)
     return described
-
-
-class WorkflowService:
-    """The part of the server's own interface that is used without the SDK's."""
-
-    def __init__(self, client: "SimulatedClient") -> None:
-        self._client = client
-
-    async def get_workflow_execution_history_reverse(self, request: Any) -> Any:
-        """All of a history in one page, latest event first."""
-        execution, server = request.execution, self._client.server
-
-        def read() -> list[Any]:
-            run = server.find(execution.workflow_id, execution.run_id)
-            return [to_proto(event) for event in reversed(run.events)]
-
-        events = await self._client.call(read)
-        return SimpleNamespace(history=SimpleNamespace(events=events), next_page_token=b"")
 
 
 class SimulatedClient:
@@ -173,7 +157,6 @@ class SimulatedClient:
         self.server = server
         self.process = process
         self.data_converter = Converter(server)
-        self.workflow_service = WorkflowService(self)
 
     async def call(self, action: Callable[[], T]) -> T:
         """One RPC: there, done, and back."""

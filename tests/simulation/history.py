@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.common.v1 import Payload, Payloads
-from temporalio.api.enums.v1 import EventType, TimeoutType, WorkflowTaskFailedCause
+from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowExecutionStatus
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from tests.simulation.worker import Worker
 
 
-UNHANDLED = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
-FAILURE = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE
 # Events that wake a workflow; all others only tell what it has done itself.
 NEWS = frozenset(
     {
@@ -117,16 +115,6 @@ def to_proto(event: Event) -> HistoryEvent:
             proto.event_type = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED
         case "closed:TIMED_OUT":
             proto.event_type = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT
-        case "task_completed":
-            proto.event_type = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
-        case "task_timed_out":
-            proto.event_type = EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT
-            timed_out = proto.workflow_task_timed_out_event_attributes
-            timed_out.timeout_type = TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE
-        case "task_failed" | "task_unhandled":
-            proto.event_type = EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
-            failed = proto.workflow_task_failed_event_attributes
-            failed.cause = UNHANDLED if event.kind == "task_unhandled" else FAILURE
     return proto
 
 
