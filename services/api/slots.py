@@ -151,13 +151,13 @@ class Slots:
     async def change(self, change: SlotChange) -> SlotView:
         """Set limit or pause; start the semaphore if there is none."""
         TEMPORAL_CALLS.labels("change_slots").inc()
+        with suppress(RPCError):
+            return await self._updated(library.change(self._client, self._gate, change))
+        await answer(start_semaphore(self._client, self._gate))
         try:
             return await self._updated(library.change(self._client, self._gate, change))
         except RPCError as error:
-            if not is_missing(error):
-                raise
-        await answer(start_semaphore(self._client, self._gate))
-        return await self._updated(library.change(self._client, self._gate, change))
+            raise TemporalUnavailable("The semaphore does not answer.") from error
 
     async def free(self, run_id: RunId) -> SlotView:
         """Give up the drain of a run, whose place is free at once; raise NotDraining.
@@ -168,13 +168,12 @@ class Slots:
         try:
             view = await self._updated(library.free(self._client, self._gate, run_id))
         except RPCError as error:
-            if not is_missing(error):
-                raise TemporalUnavailable("The semaphore does not answer.") from error
             raise NotDraining("There is no semaphore, so no run drains.") from error
         log.warning("operator freed a place", gate=self._gate, run_id=run_id)
         return view
 
     async def _updated(self, update: Awaitable[SlotView]) -> SlotView:
+        """Return the view after an update; raise RPCError only if there is no semaphore."""
         try:
             view = await self._see(await answer(update, seconds=UPDATE_SECONDS))
         except WorkflowUpdateFailedError as error:
@@ -187,7 +186,10 @@ class Slots:
             raise InvalidInput(str(error.cause)) from error
         except TemporalRefuses:
             raise
-        except TemporalUnavailable as error:
+        except (RPCError, TemporalUnavailable) as error:
+            if is_missing(error):
+                raise
+            # Its task failed, for example because a signal came as it ended.
             raise TemporalUnavailable(
                 "The semaphore has not answered; the change may still take effect."
             ) from error

@@ -1,15 +1,15 @@
 """The API's view and changes of a semaphore, and the ways out of a drain that cannot end."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import httpx
 import pytest
 from structlog.testing import capture_logs
-from temporalio import activity
+from temporalio import activity, workflow
 from temporalio.client import Client, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
@@ -23,10 +23,12 @@ from shared.pipeline.definition import DRAIN_ACTIVITY, OPEN_RECORDS_ACTIVITY
 from shared.semaphore.client import start_semaphore
 from shared.semaphore.messages import (
     CAPACITY,
+    CHANGE_UPDATE,
     SEMAPHORE_QUEUE,
     SEMAPHORE_WORKFLOW,
     Drain,
     OpenRecords,
+    SlotChange,
     SlotRequest,
     semaphore_id,
 )
@@ -173,6 +175,39 @@ async def test_first_query_without_an_answer_is_repeated(
         answer = await asking
 
     assert (answer.status_code, answer.json()["waiting_count"]) == (200, 1)
+
+
+@workflow.defn(name=SEMAPHORE_WORKFLOW)
+class Ending:
+    """A semaphore that continues as new after a change."""
+
+    # What happens in the task that has the change.
+    meanwhile: ClassVar[Callable[[], object]]
+    changed = False
+
+    @workflow.run
+    async def run(self) -> None:
+        await workflow.wait_condition(lambda: self.changed)
+        workflow.continue_as_new()
+
+    @workflow.update(name=CHANGE_UPDATE)
+    async def change(self, _change: SlotChange) -> None:
+        type(self).meanwhile()
+        self.changed = True
+
+
+async def test_change_whose_task_fails_may_still_take_effect(api: Api, client: Client) -> None:
+    """The server does not let a run end, in which a signal has just arrived."""
+    loop, handle = asyncio.get_running_loop(), client.get_workflow_handle(semaphore_id(JOB_GATE))
+    Ending.meanwhile = lambda: asyncio.run_coroutine_threadsafe(handle.signal("any"), loop).result()
+    runner = UnsandboxedWorkflowRunner()
+    async with Worker(
+        client, task_queue=SEMAPHORE_QUEUE, workflows=[Ending], workflow_runner=runner
+    ):
+        await start_semaphore(client, JOB_GATE)
+        answer = await api.http.put("/slots", json={"limit": 2})
+    assert (answer.status_code, answer.json()["code"]) == (503, "temporal_unavailable")
+    assert answer.json()["detail"].endswith("; the change may still take effect.")
 
 
 async def test_slots_without_temporal(lonely: Api) -> None:
