@@ -5,6 +5,7 @@ Compose always gets our files, project and settings.
 
 import json
 import os
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,9 +129,14 @@ class Docker:
 
     def loadtest(self, arguments: list[str], env: Mapping[str, str]) -> int:
         handed = [word for name in env for word in ("--env", name)]
-        terminal = [] if os.isatty(0) and os.isatty(1) else ["--no-TTY"]
-        words = ("run", "--rm", "--no-deps", *terminal, *handed, LOADTEST.name, *arguments)
-        return hand_over(self._starting(*words), self._env() | dict(env))
+        name = f"{self.settings.compose_project_name}-{LOADTEST.name}-{secrets.token_hex(4)}"
+        # On a terminal it gets Ctrl-C as input; without one, Compose leaves it running at a signal.
+        alone = not (os.isatty(0) and os.isatty(1))
+        terminal = ["--no-TTY"] if alone else []
+        words = ("run", "--rm", "--no-deps", "--name", name, *terminal, *handed, LOADTEST.name)
+        interrupt = ("docker", "kill", "--signal", "INT", name) if alone else ()
+        command = self._starting(*words, *arguments)
+        return hand_over(command, self._env() | dict(env), interrupt=interrupt)
 
     def _env(self) -> dict[str, str]:
         user, group = os.geteuid(), os.getegid()

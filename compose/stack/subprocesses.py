@@ -4,6 +4,7 @@ import json
 import signal
 import stat
 import subprocess
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,25 +105,37 @@ def must(
 
 
 def hand_over(
-    command: Sequence[str], env: Mapping[str, str] | None = None, *, cwd: Path | None = None
+    command: Sequence[str],
+    env: Mapping[str, str] | None = None,
+    *,
+    cwd: Path | None = None,
+    interrupt: Sequence[str] = (),
 ) -> int:
     """Run in the foreground on the user's terminal and return its exit status.
 
     The terminal passes an interrupt to the program, and we pass on SIGTERM and SIGHUP; then we wait
-    until the program has ended.
+    until the program has ended. With `interrupt` it hears of no signal: we run that command, again
+    as long as it fails, because the program may just be starting.
     """
 
     def heed_no_hangup() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
-    with subprocess.Popen(command, env=env, cwd=cwd, preexec_fn=heed_no_hangup) as process:
+    started = subprocess.Popen(
+        command, env=env, cwd=cwd, preexec_fn=heed_no_hangup, start_new_session=bool(interrupt)
+    )
+    due = False
+    with started as process:
         while True:
             try:
+                while due and process.poll() is None and not capture(interrupt).good:
+                    time.sleep(0.2)
+                due = False
                 status = process.wait()
-            except Terminated:
-                process.send_signal(signal.SIGINT)
-                continue
-            except KeyboardInterrupt:
+            except KeyboardInterrupt as error:
+                due = bool(interrupt)
+                if not due and isinstance(error, Terminated):
+                    process.send_signal(signal.SIGINT)
                 continue
             return 128 - status if status < 0 else status
 

@@ -2,8 +2,10 @@
 
 import contextlib
 import json
+import os
 import re
 import secrets
+import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -129,6 +131,19 @@ def check_secrets(stack: Stack) -> None:
         if stack.settings["CALLBACK_SECRET"] in str(found)
     }
     assert told == {"callback", "worker"}
+
+
+def test_interrupted_load_test_writes_its_report_and_ends(stack: Stack) -> None:
+    """Without a terminal, as in a CI or behind a pipe."""
+    with subprocess.Popen(
+        ["make", "test-20"], cwd=stack.root, env=os.environ | stack.settings,
+        stdout=subprocess.PIPE, text=True, start_new_session=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert any(line.endswith(": begins\n") for line in process.stdout)
+        os.killpg(process.pid, signal.SIGTERM)
+        assert any(line.startswith("report: ") for line in process.stdout)
+    assert containers(stack, "loadtest") == []
 
 
 async def test_chaos_of_containers_has_no_violation(stack: Stack, tmp_path: Path) -> None:

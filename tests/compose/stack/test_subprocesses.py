@@ -66,6 +66,31 @@ def test_closed_terminal_is_an_interrupt_except_under_nohup(*, nohup: bool) -> N
     assert (said, ignored & 1) == (("", 1) if nohup else ("tidying\ntidied up\n", 0))
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_program_with_an_interrupt_of_its_own_hears_no_signal(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """As Compose, which leaves a container running at a signal. The first try fails here."""
+    os.mkfifo(tmp_path / "told")
+    interrupt = ["sh", "-c", f"cd {tmp_path}; mkdir tried && exit 1; echo told > told"]
+    child = f"print('begun', flush=True); print(open({str(tmp_path / 'told')!r}).read(), end='')"
+    parent = f"""
+import sys
+from compose.stack.subprocesses import hand_over, raise_on_end
+raise_on_end()
+hand_over([sys.executable, "-c", {child!r}], interrupt={interrupt!r})
+"""
+    with subprocess.Popen(
+        ["env", "--default-signal=HUP", sys.executable, "-c", parent],
+        cwd=ROOT, start_new_session=True, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        os.killpg(process.pid, number)
+        said, _ = process.communicate(timeout=60)
+    assert (said, process.returncode) == ("told\n", 0)
+
+
 def test_output_of_a_program_is_private(tmp_path: Path) -> None:
     log = tmp_path / "logs" / "build.log"
     must([sys.executable, "-c", "print('a path of ours')"], doing="building", log=log)
