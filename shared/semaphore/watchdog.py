@@ -14,6 +14,7 @@ from temporalio.client import (
     Client,
     WorkflowExecution,
     WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
     WorkflowFailureError,
 )
 from temporalio.common import SearchAttributeKey
@@ -171,8 +172,10 @@ def _surviving(name: str) -> Iterator[None]:
 
 
 def is_failing(described: WorkflowExecutionDescription) -> bool:
-    """True if a run's code has failed its workflow task, or hung in it, several times in a row: 5
-    times, or twice on Temporal Cloud. The server reports it, whatever signals have come since."""
+    """True if an open run's code has failed its workflow task, or hung in it, several times in a
+    row: 5 times, or twice on Temporal Cloud. The server reports it, whatever signals have come."""
+    if described.status is not WorkflowExecutionStatus.RUNNING:
+        return False
     problems = described.typed_search_attributes.get(PROBLEMS) or ()
     return any(each.startswith("cause=") and not each.endswith(PASSING) for each in problems)
 

@@ -47,11 +47,6 @@ async def turn_over(jobs: Jobs) -> str:
     return await jobs.run()
 
 
-async def tries(jobs: Jobs) -> int:
-    """How often the semaphore's workflow task was tried."""
-    return (await jobs.semaphore.describe()).raw_description.pending_workflow_task.attempt
-
-
 class TestContinueAsNew:
     """With a history bound so low that each few grants begin a new run."""
 

@@ -162,6 +162,7 @@ async def test_holder_with_failing_code_is_ended_and_drained(kept: Jobs) -> None
         await holder.signal(Fails.break_down)
         await eventually(lambda: fails(holder), bool)
         assert [await cared() for _ in range(FAILING_ROUNDS)] == [True, True, False]
+        assert not await fails(holder)
     await kept.book.has_drained(holder.id)
     assert kept.book.entered == []
     kept.book.vendors_clear.set()
