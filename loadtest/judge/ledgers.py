@@ -30,6 +30,8 @@ OUT_OF_TIME = ("attempt_timed_out", "given_up", "generation_lost", "record_stand
 """Error codes of an attempt that ended before its vendor's own end."""
 AT_ONCE = 0.25
 """Seconds within which a mock decides the fate of a callback after the task has changed."""
+MILD = 10
+"""How much slower a generation may be that does not stand still at any percent."""
 MEDIA = {"image": "image/png", "video": "video/mp4"}
 """What is stored of a stage, whatever the vendor's file was."""
 SPOILT = {"progress.relapse", "progress.no-url", "poll.forget"}
@@ -215,11 +217,16 @@ def _may_repeat(model: Model, made: Generation) -> bool:
 def _attempts(model: Model) -> Iterator[Finding]:
     """Expect the vendor's own failure of an attempt before the next one, or a fault that spoilt
     it."""
-    job = model.job
+    job, asked = model.job, _prompts(model, STEPS[-1])
     for run, order in ((each, o) for each in job.executions for o in each.orders):
         name = f"{job.job_id}.{order.step}.{order.attempt}"
         made = [g for g in job.of(order.step) if g.attempt == order.attempt]
-        faults = {f"{f.where}.{f.do}" for f in job.faults if f.external_id == name}
+        met = [f for f in job.faults if f.external_id == name]
+        faults = {f"{f.where}.{f.do}" for f in met}
+        # A mock makes progress all the time, unless a fault holds it up.
+        held = any("extra" in f.given or (f.given.get("factor") or 0) > MILD for f in met)
+        held |= bool(faults - {"start.slow"}) or bool(model.books.struck)
+        plain = [g for g in made if g.outcome == "cancelled" and g.prompt in asked]
         spoilt = bool(faults & SPOILT) or any(f.startswith("result.") for f in faults)
         again = any(o.step == order.step and o.attempt > order.attempt for o in run.orders)
         if not model.books.shows(order.step):
@@ -228,6 +235,8 @@ def _attempts(model: Model) -> Iterator[Finding]:
             text = f"attempt {order.attempt + 1} was ordered, and {name} is good by its vendor"
         elif again and not (made or faults or model.books.struck):
             text = f"{name} never reached the vendor, and another was ordered"
+        elif again and plain and not held:
+            text = f"{name} was stopped while it made progress, and another was ordered"
         else:
             continue
         yield model.found("attempts", text)

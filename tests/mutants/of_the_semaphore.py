@@ -5,6 +5,18 @@ from tests.mutants.scenes import SCENES
 
 MUTANTS = (
     Mutant(
+        name="every-third-grant-late",
+        breaks="the slot stands empty for two seconds before every third grant",
+        old="            self._keep(self._permits.grant(workflow.now()))\n",
+        new="            if self._permits.next_token % 3 == 0:\n"
+        "                await workflow.sleep(2)\n"
+        "            if self._permits.can_grant():\n"
+        "                self._keep(self._permits.grant(workflow.now()))\n",
+        scene=SCENES["nine"],
+        rule="waits.permit",
+        jobs=(),
+    ),
+    Mutant(
         name="two-holders",
         breaks="one run more than the limit may hold",
         old="has_room = len(self.held) < self.settings.limit",

@@ -435,6 +435,15 @@ MUTANTS = (
         jobs=(),
     ),
     Mutant(
+        name="stopped-in-progress",
+        breaks="an image that is slower than its deadline is stopped, and paid again",
+        old="            if stop is not None and wait.is_still:\n",
+        new="            if stop is not None:\n",
+        scene=SCENES["one slow image"],
+        rule="attempts",
+        jobs=("#1",),
+    ),
+    Mutant(
         name="slow-retries",
         breaks="a call that failed is repeated seconds later",
         old="    initial_interval=timedelta(milliseconds=50),\n    backoff_coefficient",

@@ -335,7 +335,23 @@ SCENES: dict[str, Scene] = {
         faults=(fault("poll", "forget", service="image", often={"events": "3"}),),
         settings={"IMAGE_LOST_SECONDS": "3"},
     ),
-    "busy vendor": Scene(presets=("busy-vendor",)),
+    "one slow image": Scene(
+        jobs=2,
+        speed=15,
+        faults=(
+            fault(
+                "start",
+                "slow",
+                service="image",
+                match={"nth": 1},
+                often={"attempts": 1},
+                **{"with": {"factor": 4}},
+            ),
+        ),
+        settings={"IMAGE_ATTEMPT_SECONDS": "3"},
+    ),
+    "nine": Scene(jobs=9),
+    "busy vendor": Scene(stall=60, presets=("busy-vendor",)),
     "refused for good": Scene(presets=("pack-used-up",)),
     "late images": Scene(jobs=2, speed=6, stall=60, settings={"IMAGE_ATTEMPT_SECONDS": "2"}),
     "terminated": Scene(

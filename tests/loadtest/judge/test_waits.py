@@ -144,6 +144,17 @@ def test_wait_of_each_job_is_convicted(
     assert waits(f) == {f"waits.{rule}": set(f.order)}
 
 
+@pytest.mark.parametrize(("every", "accused"), [(3, True), (5, False)])
+def test_long_wait_of_each_third_job_is_convicted(
+    tmp_path: Path, *, every: int, accused: bool
+) -> None:
+    f = forger("hopeless-generations", tmp_path)
+    kept = {job.job_id for place, job in enumerate(load(f.folder).jobs) if place % every == 0}
+    pause(f, lambda job, run: before_close(job, run) if job.job_id in kept else (), 3.0)
+
+    assert ("waits.close" in waits(f)) == accused
+
+
 @pytest.mark.parametrize(("seconds", "jobs"), [(0.2, None), (3.0, 2)])
 @pytest.mark.parametrize("at", [before_permit, behind_permit, before_close, before_signal])
 def test_short_waits_and_those_of_few_jobs_are_innocent(
