@@ -237,10 +237,13 @@ class Local:
             detail="; ".join(filter(None, (detail, reason))),
         )
 
-    def end_orphans(self) -> None:
-        """End the processes of a killed supervisor, because they hold our ports."""
-        if not self.alive() and (left := end_marked(self.settings.run_dir)):
+    def end_orphans(self) -> int:
+        """End the processes of a killed supervisor, because they hold our ports; return how many
+        there were."""
+        left = 0 if self.alive() else end_marked(self.settings.run_dir)
+        if left:
             say(f"ended {left} processes of an earlier supervisor")
+        return left
 
     def down(self) -> None:
         """Stop every process and the supervisor, the server last; data stays."""

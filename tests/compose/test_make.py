@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -84,6 +85,17 @@ def test_wrong_settings_do_not_prevent_make_down(tmp_path: Path) -> None:
     done = make("down", "WORKERS=x", data=tmp_path)
     assert (done.returncode, done.stdout) == (0, "nothing was running\n")
     assert done.stderr.startswith("wrong settings: WORKERS=x (environment) is not a whole number")
+
+
+def test_processes_without_their_supervisor_are_named_and_ended(tmp_path: Path) -> None:
+    mark = {"GENVIDEO_RUN_DIR": str(tmp_path / "run")}
+    with subprocess.Popen(["sleep", "600"], env=os.environ | mark) as orphan:
+        seen, done = make("ps", data=tmp_path), make("down", data=tmp_path)
+        orphan.kill()
+    said = "1 processes of an earlier supervisor"
+    assert seen.stdout == f"{said} run on; make up replaces them\n"
+    assert done.stdout == f"ended {said}\nstopped; data stays\n"
+    assert orphan.returncode == -signal.SIGTERM
 
 
 def test_switching_mocks_needs_a_running_stack(tmp_path: Path) -> None:

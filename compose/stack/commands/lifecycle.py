@@ -80,9 +80,10 @@ def down(settings: Settings) -> None:
         stopped = [stack for stack in stacks if stack.units()]
         for stack in stopped:
             stack.down()
+        ended = Local(settings).end_orphans()
         Local(settings).down()
         (settings.run_dir / SAVED).unlink(missing_ok=True)
-    say("stopped; data stays" if stopped else "nothing was running")
+    say("stopped; data stays" if stopped or ended else "nothing was running")
 
 
 def clean(settings: Settings, *, sure: bool) -> None:

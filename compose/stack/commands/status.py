@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo
 from compose.stack import modes
 from compose.stack.environment import public, vendors
 from compose.stack.given import options
-from compose.stack.local import Local
+from compose.stack.local import Local, marked
 from compose.stack.output import UNREACHABLE, paint, say, table
 from compose.stack.services import API, CALLBACK, IMAGE, TEMPORAL, VIDEO
 from compose.stack.settings import Settings
@@ -23,7 +23,10 @@ def ps(settings: Settings) -> int:
     services = {each.name: each for each in settings.every}
     units = sorted(found, key=lambda unit: ([*services].index(unit.service), unit.name))
     if not units:
-        say("the stack is not running; make up starts it")
+        if left := len(marked(settings.run_dir)):
+            say(f"{left} processes of an earlier supervisor run on; make up replaces them")
+        else:
+            say("the stack is not running; make up starts it")
         return UNREACHABLE
     say(f"MODE={settings.running}")
     rows = [("SERVICE", "NAME", "STATE", "PORT", "DETAIL")]
