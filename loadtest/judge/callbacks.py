@@ -33,8 +33,11 @@ NOTES = {
 SPOILT_BYTES = ("truncate", "garbage")
 """Faults of the written bytes, whose notes come last."""
 LATER = {"delay", "after-poll", "hold"}
-REFUSED = ("wrong token", "missing token", "stale token", "truncated", "garbage", "wrong type")
-"""What a mock notes of a delivery that must be refused."""
+REFUSED = {
+    *("wrong token", "missing token", "stale token"),
+    *("truncated", "garbage", "wrong type", "oversize"),
+}
+"""The mock's notes for deliveries that the receiver refuses before it knows their task."""
 PATIENCE = 9.9
 """Seconds for which a mock waits for an answer, before it reports the next change."""
 SLOW = ("ConnectTimeout", "ReadTimeout", "TimeoutError", "WriteTimeout")
@@ -46,8 +49,6 @@ FIRST = ("applied", "late", "early", "out_of_order")
 """Fates of a change that was received for the first time; a repeat of it is a duplicate."""
 CONTRADICT = "contradict"
 """The mock's note for a delivery that reports failed as succeed, or another state as failed."""
-BAD = {*REFUSED, "oversize"}
-"""The mock's notes for deliveries that the receiver refuses before it knows their task."""
 MOST_FORGED = 50
 """Receipts of such deliveries of a job, at most: anybody can send them."""
 NOT_AWAITED = (502, 504)
@@ -105,7 +106,7 @@ def _delivery(
         expected["reply"] = 200
     elif sent.reply >= 500:
         expected["reply"] = OneOf(AWAY)
-    if any(word in sent.note for word in REFUSED):
+    if notes_of(made, sent) & REFUSED:
         expected["reply"] = Number(400, None)
     return expected
 
@@ -182,7 +183,7 @@ def _deliveries(model: Model) -> Iterator[Finding]:
             answered[key] += each.answered and plain
             # A proxy may give up on a receiver that has accepted the delivery.
             refused = not each.answered and each.reply not in (None, *NOT_AWAITED)
-            refused |= any(word in each.note for word in REFUSED)
+            refused |= bool(notes_of(made, each) & REFUSED)
             for status in (key[1],) if plain else books.changes | set(ENDS):
                 possible[made.vendor_id, status] += each.sent is not None and not refused
         # The delivery after one that waits for its answer comes later.
@@ -200,7 +201,7 @@ def _deliveries(model: Model) -> Iterator[Finding]:
             counts["answered"] = Number(0, told.times)
             yield from model.differ("callbacks", counted, counts, f"of[{name} {status}].")
     # A token or a body that is refused leaves a receipt without a task.
-    sent_badly = [(g, e) for g in job.generations for e in g.callbacks if notes_of(g, e) & BAD]
+    sent_badly = [(g, e) for g in job.generations for e in g.callbacks if notes_of(g, e) & REFUSED]
     least = min(sum(400 <= (each.reply or 0) < 500 for _, each in sent_badly), MOST_FORGED)
     if (noted := sum(each.task_id is None for each in job.receipts)) < least:
         text = f"{least} deliveries without a token or a body that fits, {noted} receipts of them"

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from loadtest.books import raw
 from loadtest.books.executions import GRANTED, SLOT, Execution
 from loadtest.books.facts import SlotSample, mapping, read
-from loadtest.books.model import SEMAPHORE, Books, StageBook
+from loadtest.books.model import SEMAPHORE, Books, JobFacts, StageBook
 from loadtest.judge.clocks import SERVER, Clocks
 from loadtest.judge.compare import RUN, Between, Finding, Number, Subject
 from loadtest.judge.reference import PRIORITY
@@ -79,7 +79,11 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
     # Only with a limit of one is it known which close freed a place. A terminated semaphore loses
     # its requests.
     known = books.limit == 1 and not books.is_struck("terminate", SEMAPHORE)
-    queue, holds = _turns(books) if known else [], _holds(books)
+    turns = [
+        Turn(Subject(job.job_id, job.stage), run, max(run.started or 0.0, since))
+        for job, run, since, _ in freed(books)
+    ]
+    queue, holds = turns if known else [], _holds(books)
     yield from _granted_in_turn(queue)
     for stage in books.stages:
         yield from _samples(stage, queue, books, clocks=clocks, holds=holds)
@@ -88,13 +92,15 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
     yield from _permits(books)
 
 
-def _turns(books: Books) -> list[Turn]:
-    """Return each run that was granted, in the order of the grants."""
+def freed(books: Books) -> list[tuple[JobFacts, Execution, float, str]]:
+    """Return each run that was granted, in the order of the grants, with when a place was free for
+    it and the job by whose close: the place that fell free first is granted first."""
     runs = sorted(books.granted(), key=lambda one: one[1].granted or 0.0)
-    closes = [0.0, *(run.closed or inf for _, run in runs)]
+    closes = sorted((run.closed or inf, job.job_id) for job, run in runs)
+    closes = [(-inf, "")] * min(books.limit or 1, len(runs)) + closes
     return [
-        Turn(Subject(job.job_id, job.stage), run, max(run.started or 0.0, closed))
-        for (job, run), closed in zip(runs, closes, strict=False)
+        (job, run, min(at, run.granted or 0.0), by)
+        for (job, run), (at, by) in zip(runs, closes, strict=False)
     ]
 
 
@@ -184,11 +190,8 @@ def _holds(books: Books) -> Holds:
     The semaphore decides before the permit arrives: as soon as the run has started and a place is
     free.
     """
-    closes = sorted(run.closed for _, run in books.granted() if run.closed is not None)
     found: Holds = defaultdict(list)
-    for job, run in books.granted():
-        place = bisect_right(closes, run.granted or 0.0) - (books.limit or 1)
-        free = closes[place] if place >= 0 else 0.0
+    for job, run, free, _ in freed(books):
         good = job.status in ("succeeded", "degraded")
         end = run.closed + WATCH if good and run.closed is not None else None
         found[job.job_id].append((max(run.started or 0.0, free), end))

@@ -4,7 +4,7 @@ A wait leads from an instant of one witness to an instant of another one. Only j
 disturbed count, and nothing is held where they are few: a slow machine slows the pace, too.
 """
 
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, zip_longest
@@ -23,6 +23,7 @@ from loadtest.judge.compare import Finding, Subject
 from loadtest.judge.ledgers import ENDS
 from loadtest.judge.reference import BEGINS
 from loadtest.judge.shown import FEW
+from loadtest.judge.slot import freed
 from loadtest.times import duration, instant, timestamp
 
 LEAST = 3
@@ -216,18 +217,10 @@ def _permits(books: Books, calm: list[JobFacts]) -> Iterator[Wait]:
         not known.issuperset(sample.holders) for stage in books.stages for sample in stage.samples
     ):
         return
-    granted, quiet = books.granted(), {job.job_id for job in calm}
-    events = [(run.granted or 0.0, 1, job, run) for job, run in granted]
-    events += [(run.closed, 0, job, run) for job, run in granted if run.closed is not None]
-    # The slot that fell free first is granted first; at the beginning, all are free.
-    free = deque([(-inf, "")] * min(books.limit, len(granted)))
-    for at, is_grant, job, run in sorted(events, key=lambda each: each[:2]):
-        if not is_grant:
-            free.append((at, job.job_id))
-        elif free and run.heard is not None:
-            since, freed_by = free.popleft()
-            if {job.job_id, freed_by or job.job_id} <= quiet:
-                yield Wait("permit", "", job, at - max(run.heard, since))
+    quiet = {job.job_id for job in calm}
+    for job, run, since, by in freed(books):
+        if run.heard is not None and {job.job_id, by or job.job_id} <= quiet:
+            yield Wait("permit", "", job, (run.granted or 0.0) - max(run.heard, since))
 
 
 def _of_job(job: JobFacts, books: Books, clocks: Clocks) -> Iterator[Wait]:
