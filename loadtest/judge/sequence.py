@@ -44,9 +44,11 @@ def of_run(books: Books, _clocks: Clocks) -> Iterator[Finding]:
         step, before = number, name
         if at > latest:
             latest, last = at, name
-    # A history that was bent clashes with many others, which clash with no further one.
+    # A history that was bent clashes with many others, which clash with no further one; of two that
+    # clash alone, it is the one whose step is not where it belongs.
     while clashes:
-        [(name, _)] = Counter(n for a, b, _ in clashes for n in {a, b}).most_common(1)
+        both = (dict.fromkeys(each[:2]) for each in clashes)
+        [(name, _)] = Counter(n for each in both for n in each).most_common(1)
         yield jobs[name].found(RULE, next(text for *both, text in clashes if name in both))
         clashes = [each for each in clashes if name not in each[:2]]
     rooms = [(name, run.room) for name, run in runs if run.room is not None]
