@@ -23,8 +23,9 @@ OPTIONAL = {"prompt", "style", "priority", "input", "pipeline"}
 FAILED = re.compile(r"(\w+), attempt (\d+) failed: ")
 MOST_ENDS = 2
 """Versions that may have an end: a clean-up may amend it once."""
-STILL = 12
-"""Most samples of the slot that the API answers before its feed shows a change."""
+STILL = 18
+"""Most samples of the slot that the API answers before its feed shows a change: after a list of its
+folder that took a second, it pauses for ten."""
 FEW = 50
 """Most jobs for which a listener of the feed never lags: the API keeps 256 changes for it."""
 
