@@ -1,10 +1,12 @@
 """The very compose files, under a project name, a data folder and ports of their own."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import re
 import secrets
+import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -131,6 +133,25 @@ def check_secrets(stack: Stack) -> None:
         if stack.settings["CALLBACK_SECRET"] in str(found)
     }
     assert told == {"callback", "worker"}
+
+
+def test_changed_code_restarts_only_its_service(stack: Stack, tmp_path: Path) -> None:
+    """A mock that was started again would not know what it had made for the jobs that are open."""
+    stack.make("up")
+    for name in ("compose", "requirements", "shared", "services", "loadtest", "examples"):
+        shutil.copytree(stack.root / name, tmp_path / "copy" / name)
+    for name in ("Makefile", ".dockerignore", ".env.example", "pyproject.toml"):
+        shutil.copy(stack.root / name, tmp_path / "copy")
+    (tmp_path / "copy" / ".venv").symlink_to(stack.root / ".venv")
+    other = dataclasses.replace(stack, root=tmp_path / "copy")
+    services = ("temporal", "mock-comfyui", "mock-kling", "semaphore", "callback", "api")
+    before = [containers(stack, service) for service in services]
+    worker = workers(stack)
+    with (other.root / "services/worker/worker.py").open("a") as file:
+        file.write("# changed\n")
+    other.make("up")
+    assert [containers(stack, service) for service in services] == before
+    assert workers(stack).isdisjoint(worker)
 
 
 def test_interrupted_load_test_writes_its_report_and_ends(stack: Stack) -> None:
