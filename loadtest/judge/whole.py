@@ -346,7 +346,7 @@ def _speed(books: Books) -> Number | None:
     for step, nominal in NOMINAL.items():
         own = (job for job in books.jobs if not job.has_fault("start", "progress", "poll"))
         took = [made.seconds for job in own for made in job.of(step) if made.good]
-        if len(took) < FEW or not 0.98 < median(took) * speed / nominal < 1.2:
+        if len(took) < FEW or not 0.98 < median(took) * speed / nominal < 1.05:
             return None
     return Number(0.99 * speed, 1.01 * speed)
 

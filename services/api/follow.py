@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 LOOK_UPS = 20
 READ_AT_ONCE = 8
 # A folder is looked at this often, more rarely without an open job, and listed if it has changed,
-# or two seconds have passed; lists take no more than this share of the time. A bucket is listed
+# or two seconds have passed; lists take no more than this share of a core. A bucket is listed
 # rarely, because its lists cost money, and visibility and the slot show which records may have
 # changed.
 LOOK_SECONDS, IDLE_SECONDS, LIST_SECONDS, FOLDER_SHARE = 0.02, 0.1, 2.0, 0.1
@@ -75,10 +75,8 @@ class Follower:
         if local and not await asyncio.to_thread(self._has_changed):
             self._pause = LOOK_SECONDS if self._feed.any_open() else IDLE_SECONDS
             return
-        self._listed_at = began = time.monotonic()
-        listed = await asyncio.to_thread(lambda: list(self._records.store.list(PREFIX)))
-        tags = {job_id: each.tag for each in listed if (job_id := job_of_key(PREFIX, each.key))}
-        took = time.monotonic() - began
+        self._listed_at = time.monotonic()
+        tags, took = await asyncio.to_thread(self._list)
         self._pause = max(LOOK_SECONDS, took / FOLDER_SHARE) if local else BUCKET_SECONDS
         changed = [job_id for job_id, tag in tags.items() if self._seen.get(job_id) != tag]
         # Missing ones are written again, unless their retention is over.
@@ -89,6 +87,14 @@ class Follower:
             self._feed.damaged |= dict.fromkeys(await self._read(part))
             self._seen |= {job_id: tags.get(job_id, "") for job_id in part}
         self._seen = {job_id: tag for job_id, tag in self._seen.items() if job_id in tags}
+
+    def _list(self) -> tuple[dict[str, str], float]:
+        """Return each record's tag, and the seconds of processor time that the list took: a process
+        that was frozen or starved in the middle of it need not pause for long."""
+        began = time.thread_time()
+        listed = self._records.store.list(PREFIX)
+        tags = {job_id: each.tag for each in listed if (job_id := job_of_key(PREFIX, each.key))}
+        return tags, time.thread_time() - began
 
     def _has_changed(self) -> bool:
         """True if a record was written, which changes the time of its folder, or the next check is

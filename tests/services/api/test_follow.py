@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Job, Record
 from shared.jobs.states import Status
 from shared.semaphore.messages import HolderView, SlotView
+from shared.store.folder import Folder
+from shared.store.protocol import Listed
 from shared.store.records import Records, to_json
 from shared.temporal.client import GET_RECORD_QUERY
 from tests.fixtures.eventually import eventually
@@ -451,6 +453,22 @@ async def test_records_of_a_lost_store_are_repaired(service: Service) -> None:
             return all([records_of(service).read(record.job_id) for record in later])
 
         assert await eventually(all_there)
+
+
+class SlowFolder(Folder):
+    """A folder on a disk, or of a process, that stood still for a moment."""
+
+    def list(self, prefix: str) -> Iterator[Listed]:
+        time.sleep(0.2)
+        return super().list(prefix)
+
+
+async def test_change_is_looked_for_soon_after_a_list_that_stood_still(
+    service: Service, tmp_path: Path
+) -> None:
+    service.records.store = SlowFolder(tmp_path)
+    await service.follower.sweep()
+    assert service.follower.pause() < 0.2
 
 
 async def test_folder_is_read_again_whatever_happens_to_it(tmp_path: Path) -> None:
