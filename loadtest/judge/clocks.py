@@ -17,7 +17,7 @@ from loadtest.books.facts import Reading
 from loadtest.books.model import Books
 from loadtest.times import duration, timestamp
 
-SERVER, RUNNER, RECEIVER = "server", "runner", "receiver"
+SERVER, RUNNER, RECEIVER, API = "server", "runner", "receiver", "api"
 RATE = 0.01
 """By how much the rate of a clock may be off a steady one's: what slews the one slews the other."""
 JUMP, DRIFT = 0.02, 5e-4
@@ -27,6 +27,8 @@ FAR = 0.25
 UNREAD, AT_WORK = 3.0, 6
 """Seconds without a reading of the runner's clock, and looks at the slot in them: it reads its
 clock with each look."""
+ANSWERS = 3
+"""Looks at the API's processor time in them, each some two seconds after the one before."""
 SKIPPED = 3
 """Readings of its clock between two looks at the slot, of which one belongs to the later look: two
 looks are missing."""
@@ -199,12 +201,15 @@ def _agreed(brackets: list[tuple[float, float]]) -> Offset:
 
 def _runner_unread(books: Books) -> Iterator[str]:
     """Return when the runner's clock was not read, though the runner was at work: it looked at the
-    slot. The clock may have been set there and back. And when the runner did not look at the slot,
-    though its clock was read at its pace, every service answered, and the slot was granted."""
+    slot, or at the API's processor time. The clock may have been set there and back. And when the
+    runner did not look at the slot, though its clock was read at its pace, every service answered,
+    and the slot was granted."""
     looks = sorted(sample.at for stage in books.stages for sample in stage.samples)
     readings = sorted(reading.sent for reading in books.clocks if reading.service == RUNNER)
     grants = sorted(run.granted or 0.0 for _, run in books.granted())
-    for before, after in _gaps(readings, looks, many=AT_WORK):
+    answers = [at for at, _ in books.processes.get(API, ())]
+    gaps = {*_gaps(readings, looks, many=AT_WORK), *_gaps(readings, answers, many=ANSWERS)}
+    for before, after in sorted(gaps):
         if after - before > UNREAD:
             yield f"the runner's clock was not read for {duration(after - before)}"
     quick = [after for before, after in pairwise(readings) if after - before < UNANSWERED]

@@ -23,7 +23,7 @@ FREE, FILM = "0", "2"
 contract orders; its wire does not tell the price."""
 QUEUED = 0.02
 """The share of its time that a generation waits at a mock before it begins."""
-SOON, HOPS = 1.0, 4
+SOON, HOPS = 2.0, 4
 """So many seconds and longest hops later a mock does what it is to do: it can't be frozen then, or
 the time from which they count is late as well."""
 OUT_OF_TIME = ("attempt_timed_out", "given_up", "generation_lost", "record_stands", "timeout")

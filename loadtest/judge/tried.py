@@ -20,6 +20,7 @@ from loadtest.books.model import (
     JobFacts,
     Witness,
 )
+from loadtest.judge.clocks import API
 from loadtest.judge.conserved import (
     CALLBACK_LOST,
     CHARGED_TWICE,
@@ -39,7 +40,6 @@ HARMS = (MADE_GOOD, "late", "duplicate", "out_of_order", "rejected", "unknown", 
 DAMAGE = ("reset", "truncate", "empty", "corrupt")
 REAL = 5.0
 """Seconds that the median generation of a real vendor takes at least."""
-API = "api"
 SILENT = "services that do not answer"
 UNSENT = "without mocks it is not known what was sent"
 

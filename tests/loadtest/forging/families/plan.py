@@ -299,6 +299,18 @@ def a_slot_that_nobody_looked_at_for_a_while(f: Forger) -> Iterable[str]:
     return ()
 
 
+@forgery_of("vendor-outage")
+def a_runner_that_looked_at_nothing_for_a_while(f: Forger) -> Iterable[str]:
+    """Neither at the slot nor at its clock, and all the while at the processes."""
+    times = sorted(row["at"] for row in f.rows(raw.SLOTS))
+    begin, end = times[len(times) // 5], times[4 * len(times) // 5]
+    f.put(raw.SLOTS, [row for row in f.rows(raw.SLOTS) if not begin < row["at"] < end])
+    own = [row for row in f.rows(raw.CLOCKS) if row["service"] == "runner"]
+    gone = [row for row in own if begin < row["sent_at"] < end]
+    f.put(raw.CLOCKS, [row for row in f.rows(raw.CLOCKS) if row not in gone])
+    return ()
+
+
 @forgery
 def a_job_that_is_gone_from_its_place(f: Forger) -> Iterable[str]:
     """The last submission of a stage is of a place that the plan does not have."""
