@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 Row = dict[str, Any]
 PERMIT, PROGRESS = "granted:job", "report_progress"
 """The slot's permit, and an activity's report."""
+DRAIN = "drain_job"
+"""The activity that clears a job's vendors after its end."""
 GRANTED, SLOT = "granted:", "job"
 """How the permits of all gates are named, and the gate that each job passes."""
 

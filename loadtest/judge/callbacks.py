@@ -252,7 +252,7 @@ def _signals(model: Model) -> Iterator[Finding]:
             if task not in known:
                 yield model.found("signals", f"it fetched {task}, and nothing reported its end")
         for each in (each for each in run.activities if each.body.get("hinted")):
-            name = f"{model.job_id}.{each.stage}.{each.order.get('attempt')}"
+            name = model.our_id(each.stage, each.order.get("attempt"))
             heard = [s.at for s in run.called_back if s.body.get("external_id") == name]
             heard += [a.ended or 0.0 for a in done if a.awaited == each.awaited]
             if min(heard, default=inf) > each.scheduled:

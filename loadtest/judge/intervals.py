@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from loadtest.books.executions import DRAIN
 from loadtest.books.facts import Generation
 from loadtest.books.model import ENDS, OUTSIDE, Books, JobFacts, StageBook
 from loadtest.judge.clocks import Offset, Offsets
@@ -80,7 +81,7 @@ def _never(job: JobFacts, books: Books) -> float:
     forgot = any(each.do in ("vanish", "forget") for each in job.faults)
     if run is None or forgot or books.struck or any(map(books.was_killed, books.mocks)):
         return job.finished or horizon
-    drains = [each.scheduled for each in run.activities if each.kind == "drain_job"]
+    drains = [each.scheduled for each in run.activities if each.kind == DRAIN]
     begun = min(drains, default=run.closed if run.status in OUTSIDE else None)
     wait = run.limits.get("drain_seconds")
     if begun is None or not isinstance(wait, int | float):

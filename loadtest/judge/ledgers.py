@@ -219,7 +219,7 @@ def _attempts(model: Model) -> Iterator[Finding]:
     it."""
     job, asked = model.job, _prompts(model, STEPS[-1])
     for run, order in ((each, o) for each in job.executions for o in each.orders):
-        name = f"{job.job_id}.{order.step}.{order.attempt}"
+        name = model.our_id(order.step, order.attempt)
         made = [g for g in job.of(order.step) if g.attempt == order.attempt]
         met = [f for f in job.faults if f.external_id == name]
         faults = {f"{f.where}.{f.do}" for f in met}

@@ -14,7 +14,7 @@ from math import inf
 from typing import Any
 
 from loadtest.books import raw
-from loadtest.books.executions import GRANTED, PROGRESS, Execution, task_of
+from loadtest.books.executions import DRAIN, GRANTED, PROGRESS, Execution, task_of
 from loadtest.books.facts import mapping
 from loadtest.books.model import OUTSIDE, RESET, START_AGAIN, Books, JobFacts, StageBook
 from loadtest.books.prompts import priority, prompt, style
@@ -42,7 +42,6 @@ CLOSED_AS = {
 }
 """The job statuses that fit the close of a run."""
 PRIORITY = 3
-DRAIN = "drain_job"
 HISTORY = "history"
 INJECTED = "code injected"
 """The mocks' answer to a request that a fault refuses."""
@@ -119,6 +118,10 @@ class Model(Subject):
     @property
     def last(self) -> State:
         return self.states[max(self.states)] if self.states else State()
+
+    def our_id(self, stage: str, attempt: object) -> str:
+        """Return our id of an attempt at a stage."""
+        return f"{self.job_id}.{stage}.{attempt}"
 
 
 def model_of(job: JobFacts, stage: StageBook, books: Books, clocks: Clocks) -> Model:
@@ -296,7 +299,7 @@ def _orders(model: Model, run: Execution) -> Iterator[Finding]:
 def _reports(model: Model, run: Execution) -> Iterator[Finding]:
     """Expect of an attempt few reports of its progress, and of each try one of a wait."""
     for order in run.orders if not model.books.struck else ():
-        name = f"{model.job_id}.{order.step}.{order.attempt}"
+        name = model.our_id(order.step, order.attempt)
         own = [each for each in run.signalled(PROGRESS) if each.body.get("external_id") == name]
         waits = sum(bool(each.body.get("waiting")) for each in own)
         of_order = order.step, order.attempt
@@ -339,7 +342,7 @@ def _activities(model: Model, run: Execution) -> Iterator[Finding]:
         order = each.order
         given, source = mapping(order.get("inputs")), mapping(order.get("source"))
         # An operator's reset begins a try at once.
-        name, pause = f"{model.job_id}.{each.stage}.{each.order.get('attempt')}", 0.0
+        name, pause = model.our_id(each.stage, each.order.get("attempt")), 0.0
         if each.attempt > 1 and not model.books.struck:
             pause = max((each.attempt - 1) * each.pause, asked_for.get(name, 0.0))
         asked, own = each.limits, mapping(limits.get(each.stage))

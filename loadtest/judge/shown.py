@@ -9,7 +9,7 @@ from math import inf
 from typing import Any
 
 from loadtest.books import raw
-from loadtest.books.executions import PROGRESS, Activity, Execution, Written, task_of
+from loadtest.books.executions import PROGRESS, Execution, Written, task_of
 from loadtest.books.facts import mapping
 from loadtest.books.model import DEFAULT, ENDS, OUTSIDE, RESET, START_AGAIN, STEPS, Books, StageBook
 from loadtest.judge.clocks import FAR, SERVER
@@ -159,7 +159,9 @@ def _kept(model: Model) -> dict[str, Any]:
     expected["token"] = run.token if started else None
     # The vendor's id of each task whose acceptance an activity of its own brought back.
     accepted = (a for a in run.activities if a.result.get("accepted_at") and "attempt" in a.body)
-    tasks = {_task_name(model, a): str(a.result["vendor_id"]) for a in accepted}
+    tasks = {
+        model.our_id(a.stage, a.order.get("attempt")): str(a.result["vendor_id"]) for a in accepted
+    }
     tasks |= {k: v for a in run.activities for k, v in mapping(a.result.get("tasks")).items()}
     if model.last.status != "succeeded" and model.job.record:
         # A failed try may have told of one more.
@@ -171,10 +173,6 @@ def _kept(model: Model) -> dict[str, Any]:
         stored = dict.fromkeys(each.name for each in model.books.pipeline) | _stored(run)
         expected |= {f"assets.{step}": asset for step, asset in stored.items()}
     return expected
-
-
-def _task_name(model: Model, activity: Activity) -> str:
-    return f"{model.job_id}.{activity.stage}.{activity.order.get('attempt')}"
 
 
 def _stored(run: Execution) -> dict[str, dict[str, Any]]:
@@ -227,9 +225,10 @@ def _versions(model: Model, record: dict[str, Any]) -> Iterator[Finding]:
 def _note(model: Model, note: str) -> str | Begins:
     """Expect the note of the history, and after a failed attempt the failure that is in there."""
     if failed := FAILED.match(note):
-        name = f"{model.job_id}.{failed[1]}.{failed[2]}"
+        name = model.our_id(failed[1], failed[2])
         for each in model.run.activities:
-            if each.error_class in ATTEMPT_FAILED and _task_name(model, each) == name:
+            its_own = model.our_id(each.stage, each.order.get("attempt"))
+            if each.error_class in ATTEMPT_FAILED and its_own == name:
                 follows = f"attempt {int(failed[2]) + 1} of {MOST_ATTEMPTS} follows"
                 return f"{failed[0]}{each.error_message} ({each.error_class}; {follows})"
     # A summary is short: the history has only the beginning of a long note.

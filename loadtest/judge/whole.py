@@ -30,7 +30,7 @@ SILENT = 45.0
 clock."""
 FULL = 30_000_000
 """Bytes of files that a mock keeps in any case."""
-DRAIN, LEAST_DRAIN, NOMINAL = 3600.0, 15.0, {"image": 30.0, "video": 70.0}
+DRAIN_SECONDS, LEAST_DRAIN, NOMINAL = 3600.0, 15.0, {"image": 30.0, "video": 70.0}
 """Seconds for which a job waits for its vendors after a bad end, at least so many, and those of a
 generation: they are divided by the mocks' speed where nobody has set them."""
 FEW = 3
@@ -342,7 +342,7 @@ def _speed(books: Books) -> Number | None:
     wait = waits.pop() if len(waits) == 1 else 0.0
     if wait <= LEAST_DRAIN:
         return None
-    speed = DRAIN / wait
+    speed = DRAIN_SECONDS / wait
     for step, nominal in NOMINAL.items():
         own = (job for job in books.jobs if not job.has_fault("start", "progress", "poll"))
         took = [made.seconds for job in own for made in job.of(step) if made.good]

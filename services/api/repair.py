@@ -20,7 +20,7 @@ from temporalio.service import RPCError
 
 from services.api.metrics import FORGOTTEN, REPAIRED
 from services.api.parts import Parts
-from services.api.temporal import ABNORMAL, closed, first_record, first_run
+from services.api.temporal import ABNORMAL, closed, first_record, first_run, is_reset
 from shared.errors import NotReady, TemporalUnavailable
 from shared.jobs.closing import close_record
 from shared.jobs.ids import callbacks_prefix
@@ -135,12 +135,11 @@ class Repairer:
         A job that was ended from outside or reset has its stored record: its code, replayed for a
         query, goes on with signals that no task has taken, so it may show what never happened.
         """
-        first = first_run(found)
-        is_cut = found.status in ABNORMAL or first != found.run_id
+        is_cut = found.status in ABNORMAL or is_reset(found)
         record = await self.read(found.id) if is_cut else None
         if record is None and time.monotonic() >= self._silent_until:
             try:
-                record = await self._temporal.record(found.id, first)
+                record = await self._temporal.record(found.id, first_run(found))
             except (TemporalUnavailable, RPCError, WorkflowQueryFailedError) as error:
                 self._silent_until = time.monotonic() + SILENCE_SECONDS
                 log.warning("record can't be queried", job_id=found.id, reason=str(error))

@@ -197,7 +197,7 @@ class Slots:
         return view
 
     async def require_room(self) -> None:
-        """Raise QueueFull while the semaphore refuses requests.
+        """Raise QueueFull while the queue has no room.
 
         The last answer counts, so no submission waits. Only if it says "full" is the semaphore
         asked again, because that answer may be out of date.

@@ -190,8 +190,13 @@ async def first_record(temporal: Temporal, found: WorkflowExecution) -> Record:
 
 
 def first_run(found: WorkflowExecutionDescription) -> str:
-    """Return the run that was started; another one than the newest if the job was reset."""
+    """Return the run that was started."""
     return found.raw_description.workflow_execution_info.first_run_id or found.run_id
+
+
+def is_reset(found: WorkflowExecutionDescription) -> bool:
+    """True if the newest run is another one than that: the job was reset."""
+    return first_run(found) != found.run_id
 
 
 def closed(record: Record, found: WorkflowExecutionDescription) -> Record:
@@ -200,7 +205,7 @@ def closed(record: Record, found: WorkflowExecutionDescription) -> Record:
         return record
     if found.status in ABNORMAL:
         return close_record(record, ABNORMAL[found.status])
-    if first_run(found) != found.run_id and found.status is not WorkflowExecutionStatus.RUNNING:
+    if is_reset(found) and found.status is not WorkflowExecutionStatus.RUNNING:
         return close_record(record, RESET)
     return record
 

@@ -37,6 +37,19 @@ def _failed(events: list[Row], failed: str, change: Callable[[Row], object]) -> 
             change(body["failure"])
 
 
+def _ended(f: Forger, job_id: str, error: Row) -> Iterable[str]:
+    """Let a job's run, its record and the list give this reason."""
+
+    def fail(failure: Row) -> None:
+        failure["message"] = error["message"]
+        failure["applicationFailureInfo"]["type"] = error["code"]
+
+    f.set(raw.JOBS, "job", of=job_id, error=error)
+    f.set(raw.STATES, "record", of=job_id, error=error)
+    f.set(raw.STATES, "record", "transitions", -1, of=job_id, error=error)
+    return f.history(job_id, lambda events: _failed(events, "workflowExecution", fail))
+
+
 @forgery_of(FAILING)
 def a_failure_of_another_kind_everywhere(f: Forger) -> Iterable[str]:
     def refuse(failure: Row) -> None:
@@ -54,15 +67,8 @@ def a_job_that_was_given_up_for_another_reason(f: Forger) -> Iterable[str]:
     [job_id] = (row["job"]["job_id"] for row in f.rows(raw.JOBS) if row["job"]["error"])
     other = {"code": "given_up", "message": "no end within 60 s"}
 
-    def give_up(failure: Row) -> None:
-        failure["message"] = other["message"]
-        failure["applicationFailureInfo"]["type"] = other["code"]
-
     f.renamed(job_id, "failed (generation_failed)", "failed (given_up)")
-    f.set(raw.JOBS, "job", of=job_id, error=other)
-    f.set(raw.STATES, "record", of=job_id, error=other)
-    f.set(raw.STATES, "record", "transitions", -1, of=job_id, error=other)
-    return f.history(job_id, lambda events: _failed(events, "workflowExecution", give_up))
+    return _ended(f, job_id, other)
 
 
 @forgery_of("vendor-outage")
@@ -177,19 +183,6 @@ def a_job_that_was_out_of_time_before_its_time_was(f: Forger) -> Iterable[str]:
     job_id = f.job()
     f.renamed(job_id, "failed (refused_for_good)", "failed (job_timed_out)")
     return _ended(f, job_id, {"code": "job_timed_out", "message": "The job did not end."})
-
-
-def _ended(f: Forger, job_id: str, error: Row) -> Iterable[str]:
-    """Let a job's run, its record and the list give this reason."""
-
-    def fail(failure: Row) -> None:
-        failure["message"] = error["message"]
-        failure["applicationFailureInfo"]["type"] = error["code"]
-
-    f.set(raw.JOBS, "job", of=job_id, error=error)
-    f.set(raw.STATES, "record", of=job_id, error=error)
-    f.set(raw.STATES, "record", "transitions", -1, of=job_id, error=error)
-    return f.history(job_id, lambda events: _failed(events, "workflowExecution", fail))
 
 
 @forgery_of("stuck-at-99")
