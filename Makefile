@@ -52,7 +52,7 @@ chaos: FORCE ## kill, freeze, cut and restart everything, and judge: MINUTES=5 S
 	$(stack) chaos
 simulate: FORCE ## run thousands of histories in virtual time, without a server: MINUTES=10 SEED=… KINDS=…
 	$(stack) simulate
-mutants: FORCE ## break the product in some eighty ways, and see each convicted by the judge: ONLY=name,name
+mutants: FORCE ## break the product in a hundred ways, and see each convicted by the judge: ONLY=name,name
 	$(stack) mutants
 fault: FORCE ## arm a fault in the mocks: RULE='{…}' or PRESET=name
 	$(stack) fault

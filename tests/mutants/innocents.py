@@ -17,7 +17,8 @@ from pathlib import Path
 
 from services.mock_core.faults.presets import PRESETS
 from tests.mutants.__main__ import shown, summed
-from tests.mutants.mutant import Mutant, copied
+from tests.mutants.mutant import Mutant
+from tests.mutants.product import copied
 from tests.mutants.site import Act, Lane, Scene, Site
 from tests.mutants.trial import LANES, Outcome, tried_in
 
@@ -79,7 +80,7 @@ def _freezing(chance: random.Random) -> Act:
     async def act(site: Site) -> None:
         """Stop one process of the stack for a moment, once the run is under way."""
         await site.jobs(chance.randint(1, 5))
-        frozen = chance.choice(site.processes).process
+        frozen = chance.choice(site.processes)
         frozen.send_signal(signal.SIGSTOP)
         try:
             await asyncio.sleep(chance.uniform(*FROZEN_SECONDS))

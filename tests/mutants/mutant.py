@@ -1,17 +1,14 @@
 """A mutant is a small edit of the product, made in a copy of its source."""
 
-import compileall
 import shutil
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from tests.mutants.product import ROOT, product_files
 from tests.mutants.site import Scene
 
 PLAIN = Scene()
-ROOT = Path(__file__).resolve().parents[2]
-# The vendors stand apart: their ledgers are a witness, and no mutant touches them.
-PRODUCT, VENDORS = ("services", "shared"), "mock_*"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,18 +50,8 @@ def edited(mutant: Mutant) -> dict[Path, str]:
 
 @cache
 def _product() -> dict[Path, str]:
-    files = [file for part in PRODUCT for file in (ROOT / part).rglob("*.py")]
-    ours = [file for file in files if not any(each.match(VENDORS) for each in file.parents)]
-    return {file.relative_to(ROOT): file.read_text(encoding="utf-8") for file in ours}
-
-
-def copied(to: Path) -> Path:
-    """A compiled copy of the product's source."""
-    for part in PRODUCT:
-        unwanted = shutil.ignore_patterns("__pycache__", VENDORS)
-        shutil.copytree(ROOT / part, to / part, ignore=unwanted)
-    compileall.compile_dir(to, quiet=1)
-    return to
+    files = product_files()
+    return {file.relative_to(ROOT): file.read_text(encoding="utf-8") for file in files}
 
 
 def grown(mutant: Mutant, product: Path, to: Path) -> Path:

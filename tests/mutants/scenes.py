@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import signal
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -207,8 +208,8 @@ async def worker_killed(site: Site) -> None:
     """The worker at work on the first image dies; the other one goes on."""
     job_id = await _first_under_way(site, "image")
     died = await _at_work(site, job_id)
-    [worker] = [each for each in site.workers if each.process.pid == died]
-    worker.process.kill()
+    [worker] = [each for each in site.workers if each.pid == died]
+    worker.send_signal(signal.SIGKILL)
 
     async def taken_over() -> bool:
         return await _at_work(site, job_id) not in (0, died)

@@ -17,6 +17,7 @@ from shared.jobs.tokens import operator_key
 from tests.fixtures.eventually import eventually
 from tests.fixtures.processes import Running, running
 from tests.fixtures.temporal import Server, Servers, connected, new_namespace
+from tests.mutants.forks import Fork, Forks, forking
 
 SECRET = "a-secret-of-more-than-thirty-two-characters"
 MOCKS = {"image": ("mock_comfyui", "COMFYUI_PORT"), "video": ("mock_kling", "KLING_PORT")}
@@ -44,8 +45,8 @@ class Site:
     client: Client
     api: Http
     mocks: dict[str, Http]
-    workers: list[Running]
-    processes: list[Running]
+    workers: list[Fork]
+    processes: list[Fork | asyncio.subprocess.Process]
     """All services, workers and mocks included."""
 
     async def jobs(self, count: int) -> list[dict[str, Any]]:
@@ -115,9 +116,11 @@ class Lane:
         self._servers = Servers()
         self._up = AsyncExitStack()
         self._mocks: dict[str, Running] = {}
+        self._forks: Forks
 
     async def __aenter__(self) -> "Lane":
         self.folder.mkdir(parents=True)
+        self._forks = await self._up.enter_async_context(forking())
         self._up.callback(self._servers.end)
         for step, (module, port) in MOCKS.items():
             log, environment = self.folder / f"{module}.log", {"LOG_LEVEL": "WARNING"}
@@ -147,18 +150,14 @@ class Lane:
                 kling = {"duplicates": "reject", **scene.vendor} if step == "video" else {}
                 await _fresh(http, {"speed": scene.speed, **kling})
 
-            def started(part: str, place: int = 0) -> Awaitable[Running]:
+            def started(part: str, place: int = 0) -> Awaitable[Fork]:
+                name, port = PARTS[part], ports[PARTS[part]] + place
                 log = folder / f"{part}-{place}.log"
-                port = ports[PARTS[part]] + place
-                process = running(
-                    f"services.{part}",
-                    PARTS[part],
-                    environment=environment,
-                    log=log,
-                    port=port,
-                    code=code,
+                own = {**environment, name: str(port)}
+                fork = self._forks.running(
+                    f"services.{part}", port, environment=own, log=log, code=code
                 )
-                return up.enter_async_context(process)
+                return up.enter_async_context(fork)
 
             parts = [started(part) for part in PARTS if part != "worker"]
             processes = await asyncio.gather(
@@ -167,7 +166,9 @@ class Lane:
             await asyncio.gather(*map(_ready, processes))
             reached = _reached(environment, ports, scene)
             api = await up.enter_async_context(Http(reached.api_url, timeout=30))
-            workers, every = processes[len(parts) :], [*self._mocks.values(), *processes]
+            workers = processes[len(parts) :]
+            mocking = (mock.process for mock in self._mocks.values())
+            every: list[Fork | asyncio.subprocess.Process] = [*mocking, *processes]
             yield Site(reached, client, api, mocks, workers, every)
 
     async def _namespace(self, server: Server) -> Client:
@@ -199,7 +200,7 @@ async def _fresh(mock: Http, config: dict[str, Any]) -> None:
     answer.raise_for_status()
 
 
-async def _ready(process: Running) -> None:
+async def _ready(process: Fork) -> None:
     async with http_client(process.base) as http:
 
         async def answers() -> bool:

@@ -21,11 +21,12 @@ from loadtest.run.run import Run
 from loadtest.run.session import armed, replay
 from loadtest.wire.stack import open_stack, preflight
 from tests.loadtest.forging.kit import convictions
-from tests.mutants.mutant import Mutant, copied, grown
+from tests.mutants.mutant import Mutant, grown
+from tests.mutants.product import copied
 from tests.mutants.site import Lane, Scene, Site
 
-# Two stacks share the machine, because each waits half of its time.
-LANES = 2
+# Three stacks share the machine, because each waits most of its time.
+LANES = 3
 RUN, STRANGER = "run", "stranger"
 # The rule of the scene's own: the judge does not know what was done to a job.
 DEMANDED = "demanded"
