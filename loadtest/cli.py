@@ -60,7 +60,6 @@ _FLAGS = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command and return the exit status."""
     parser = ArgumentParser(
         prog="python -m loadtest",
         description="Run jobs through the whole pipeline, and judge what every book says of them.",
@@ -175,7 +174,6 @@ def _judge(folder: RunFolder) -> int:
 
 
 def say(text: str) -> None:
-    """Print text in the shell's language."""
     console.print(localized(text), markup=False, highlight=False, soft_wrap=True)
 
 

@@ -10,8 +10,6 @@ MAX_ATTEMPTS = 1 + MAX_RETRIES
 
 
 class FailureClass(StrEnum):
-    """The class of a failure."""
-
     NEVER_DELIVERED = "never_delivered"
     REFUSED_FOR_NOW = "refused_for_now"
     REFUSED_FOR_GOOD = "refused_for_good"

@@ -23,7 +23,6 @@ class Unanswered(StackError):
 
 
 def api(settings: Settings, path: str, body: object = None) -> Any:
-    """Call the API with its token."""
     token = settings.values.get("API_TOKEN")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     return call(f"{settings.url(API.port)}{path}", body, headers=headers)
@@ -66,7 +65,6 @@ def why_not(url: str, group: int) -> str | None:
 
 
 def _detail(error: urllib.error.HTTPError) -> str:
-    """Return the reason in a problem body, else the status."""
     try:
         return str(json.loads(error.read())["detail"])
     except (OSError, ValueError, KeyError, TypeError):

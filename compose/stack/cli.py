@@ -64,7 +64,6 @@ STANDALONE: dict[str, Callable[[], int]] = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command and return the exit status."""
     raise_on_end()
     replace_unprintable()
     try:

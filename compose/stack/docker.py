@@ -115,7 +115,6 @@ class Docker:
         return hand_over(command, self._env())
 
     def prepare(self) -> None:
-        """Build what has changed."""
         env = self._env()
         source = source_hash(self.settings.root, env["BASE_IMAGE"])
         if up_to_date(self.settings, source):

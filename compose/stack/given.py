@@ -103,7 +103,6 @@ def mistakes_of(
 
 
 def refused(name: str, reason: str, values: Mapping[str, str], origins: Mapping[str, str]) -> str:
-    """Return what is wrong with a setting, with its value and source."""
     value = "…" if name in values and SECRET.fullmatch(name) else shown(values.get(name, ""))
     return f"{name}={value} ({origins.get(name, 'default')}) {reason}"
 

@@ -69,12 +69,10 @@ def to_start(settings: Settings) -> Stack:
 
 
 def expected(settings: Settings) -> Counter[str]:
-    """Return how many of each service there must be."""
     return Counter({s.name: settings.workers if s is WORKER else 1 for s in settings.parts})
 
 
 def _missing(settings: Settings, units: list[Unit]) -> Counter[str]:
-    """Return the services of which too few are ready."""
     return expected(settings) - Counter(unit.service for unit in units if unit.ready)
 
 

@@ -49,14 +49,12 @@ def wide(text: str) -> int:
 
 
 def paint(text: str, style: str, stream: TextIO | None = None) -> str:
-    """Return `text` in a style of `_STYLES` if the stream takes colour."""
     if not colour_wanted(stream):
         return localized(text)
     return f"\x1b[{_STYLES[style]}m{localized(text)}\x1b[0m"
 
 
 def say(text: str = "") -> None:
-    """Print a line to stdout."""
     sys.stdout.write(localized(text) + "\n")
     sys.stdout.flush()
 

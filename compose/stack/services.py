@@ -43,7 +43,6 @@ class Service:
         return self.program or f"services.{self.name.replace('-', '_')}"
 
     def settings(self) -> type[BaseSettings]:
-        """The class of its settings."""
         module, _, name = self.model.partition(":")
         kind: type[BaseSettings] = getattr(import_module(module), name)
         return kind

@@ -20,14 +20,7 @@ from pydantic import (
     ValidationInfo,
 )
 
-from compose.stack.given import (
-    Saved,
-    dotenv,
-    mistakes_of,
-    raise_wrong,
-    refused,
-    wrong_settings,
-)
+from compose.stack.given import Saved, dotenv, mistakes_of, raise_wrong, refused, wrong_settings
 from compose.stack.output import complain, shown
 from compose.stack.services import (
     ALL,
@@ -213,7 +206,6 @@ class Settings(BaseModel):
 
     @property
     def own_temporal(self) -> bool:
-        """True if the stack starts its own server."""
         return "TEMPORAL_ADDRESS" not in self.values
 
     @property
@@ -223,7 +215,6 @@ class Settings(BaseModel):
 
     @property
     def mocks_word(self) -> str:
-        """`mocks` as a setting."""
         return next(word for word, stages in MOCKED.items() if self.mocks == {*stages})
 
     @property
@@ -266,11 +257,9 @@ class Settings(BaseModel):
         return self.values.get("TEMPORAL_UI_URL", self.url(UI_PORT))
 
     def refused(self, name: str, reason: str) -> str:
-        """Return what is wrong with a setting, with its value and source."""
         return refused(name, reason, self.values, self.origins)
 
     def conflicts(self) -> Iterator[str]:
-        """Return conflicts between settings."""
         owners: dict[int, str] = {}
         for name, port in self.ports.items():
             if port in owners:

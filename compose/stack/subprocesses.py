@@ -50,7 +50,6 @@ class Outcome:
 
     @property
     def good(self) -> bool:
-        """True if the program succeeded."""
         return self.status == 0
 
     @property

@@ -52,7 +52,6 @@ class _Transport(xmlrpc.client.Transport):
 
 
 def answers(path: Path) -> bool:
-    """True if a supervisor listens there."""
     connection = _Connection(path)
     try:
         connection.connect()

@@ -28,7 +28,6 @@ class Tracker:
         self._changed = asyncio.Event()
 
     def expect(self, job_id: str) -> None:
-        """Note a job that the API has accepted."""
         self._expected.add(job_id)
         if self.jobs.get(job_id, {}).get("status") not in ENDED:
             self.open.add(job_id)

@@ -50,16 +50,12 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A highlighted sentence."""
-
     tone: str
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A paragraph."""
-
     text: str
 
 
@@ -89,8 +85,6 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One row of a chart."""
-
     name: str
     bars: list[Bar]
 

@@ -43,7 +43,6 @@ def write_report(folder: RunFolder, judgement: Judgement) -> None:
 
 
 def sections(judgement: Judgement) -> list[Section]:
-    """Return the sections in the report's order."""
     makers = (
         verdict.verdict,
         verdict.not_tried,

@@ -12,8 +12,6 @@ EVERY = 5.0
 
 
 class Display:
-    """Shows stages as they go."""
-
     def __init__(self, console: Console, stages: tuple[int, ...]) -> None:
         self._console, self._stages = console, stages
         self._name = ""

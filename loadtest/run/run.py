@@ -28,8 +28,6 @@ PROCESS_SECONDS = 2.0
 
 
 class Run:
-    """One run of a plan against a stack."""
-
     def __init__(self, stack: Stack, plan: Plan, *, command: str) -> None:
         self._stack, self._plan, self._command = stack, plan, command
         # It sorts by time, and does not repeat within a second.
@@ -136,7 +134,6 @@ async def facts(stack: Stack, plan: Plan, command: str) -> dict[str, Any]:
 
 
 async def answers(stack: Stack, path: str) -> dict[str, Any]:
-    """Return the answer of each vendor that answers."""
     found: dict[str, Any] = {}
     for vendor in stack.vendors:
         with contextlib.suppress(Unreachable):

@@ -62,7 +62,6 @@ class Http(httpx.AsyncClient):
 
 
 def bearer(token: SecretStr | None) -> dict[str, str]:
-    """Return the header that shows a token."""
     if token is None:
         return {}
     return {"Authorization": f"Bearer {token.get_secret_value()}"}

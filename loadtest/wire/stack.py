@@ -26,8 +26,6 @@ class NotReachable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """Everything that a run talks to."""
-
     settings: Settings
     temporal: Temporal
     pipeline: Definition

@@ -35,8 +35,6 @@ async def connect(settings: Settings) -> Client:
 
 
 class Temporal:
-    """A reader of one namespace."""
-
     def __init__(self, client: Client, keys: PayloadKeys) -> None:
         self._client = client
         self._keys = keys

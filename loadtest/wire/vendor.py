@@ -12,8 +12,6 @@ class Refused(Exception):
 
 
 class Vendor(Http):
-    """One mock vendor."""
-
     def __init__(self, name: str, base_url: str, **how: Any) -> None:
         super().__init__(base_url, **how)
         self.name = name
@@ -55,7 +53,6 @@ class Vendor(Http):
         await self.delete("/admin/faults", params={"name": rule})
 
     async def rules(self) -> dict[str, dict[str, Any]]:
-        """Return the armed rules by their names."""
         body = await self.read("/admin/faults")
         return {str(rule.get("name")): rule for rule in _rows(body.get("rules"))}
 

@@ -79,7 +79,6 @@ class Retention:
         return job.status.ended and self.past(job.finished_at)
 
     def past(self, end: datetime | None) -> bool:
-        """True if an end is older than the retention."""
         return self._kept is not None and end is not None and self._now() - end > self._kept
 
 
@@ -119,7 +118,6 @@ class Listeners:
                 self._groups.pop(job_id, None)
 
     def wake(self, job_id: str) -> None:
-        """Wake the listeners to a job, and those to all jobs."""
         for group in (job_id, None):
             for news in self._groups.get(group, ()):
                 news.set()
@@ -174,7 +172,6 @@ class Feed:
         return len(self._newest)
 
     def get(self, job_id: str) -> Job | None:
-        """Return the newest known state of a job."""
         frame = self._newest.get(job_id)
         return None if frame is None else frame.job
 
@@ -213,7 +210,6 @@ class Feed:
         return newest is not None and newest.number == frame.number
 
     def forget_expired(self) -> None:
-        """Forget the jobs whose retention is over."""
         over = [job_id for job_id, each in self._newest.items() if self.retention.over(each.job)]
         if over:
             self.forget(set(over))
@@ -228,11 +224,9 @@ class Feed:
         self._keys = [key for key in self._keys if key.job_id not in job_ids]
 
     def open(self) -> list[Job]:
-        """Return every open job."""
         return [self._newest[job_id].job for job_id in self._open]
 
     def any_open(self) -> bool:
-        """True if some job is open."""
         return bool(self._open)
 
     def page(

@@ -66,7 +66,6 @@ class Follower:
         self._due: dict[str, None] = {}
 
     def pause(self) -> float:
-        """The seconds until the next sweep."""
         return self._pause
 
     async def sweep(self) -> None:

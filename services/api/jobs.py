@@ -57,8 +57,6 @@ class JobNotFound(GenvideoError, code="job_not_found", status=404, title="No suc
 
 
 class Jobs:
-    """Submit, find, cancel and retry jobs."""
-
     def __init__(
         self,
         parts: Parts,

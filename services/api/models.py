@@ -64,7 +64,6 @@ class JobOrder(GenVideoInput):
         raise ValueError("It needs at least one visible character.")
 
     def input(self) -> GenVideoInput:
-        """The order as a message to the job."""
         return GenVideoInput.model_validate(self.model_dump())
 
 
@@ -127,8 +126,6 @@ class JobList(Message):
 
 
 class StageView(Message):
-    """A stage as the page shows it."""
-
     name: str
     media_type: str
 
@@ -141,14 +138,11 @@ class FieldView(Message):
 
 
 class PipelineView(Message):
-    """A pipeline as the page shows it."""
-
     stages: tuple[StageView, ...]
     fields: tuple[FieldView, ...]
 
     @classmethod
     def of(cls, pipeline: Definition) -> Self:
-        """Return the parts of a definition that the page needs."""
         stages = (
             StageView(name=each.name, media_type=each.file.media_type) for each in pipeline.stages
         )

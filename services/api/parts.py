@@ -81,8 +81,6 @@ class Dependencies:
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What each part works with."""
-
     feed: Feed
     records: Records
     temporal: Temporal

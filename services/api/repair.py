@@ -90,7 +90,6 @@ class Repairer:
         return await asyncio.to_thread(self._records.read, job_id)
 
     def is_ours(self, record: Record) -> bool:
-        """True if its workflow runs in our namespace."""
         return record.is_of(self._temporal.client.namespace)
 
     async def recover(self, job_id: str) -> Job | None:

@@ -27,8 +27,6 @@ START_SECONDS = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Service(Parts):
-    """The parts of a running API."""
-
     settings: ApiSettings
     client: Client
     assets: Assets

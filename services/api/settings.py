@@ -16,8 +16,6 @@ _ORIGIN = re.compile(r"https?://[^\s/?#@]+")
 
 
 class ApiSettings(StoreSettings, PipelineSettings):
-    """Settings of the API and its page."""
-
     api_port: Port = 8000
     api_public_url: AnyHttpUrl | None = None
     temporal_ui_url: AnyHttpUrl = AnyHttpUrl("http://127.0.0.1:8080")
@@ -106,7 +104,6 @@ class ApiSettings(StoreSettings, PipelineSettings):
 
     @property
     def mock_services(self) -> dict[str, str]:
-        """The mocks that are in use, by name."""
         mocks = {
             "image": ("mock-comfyui", self._base(self.mock_comfyui_url, self.comfyui_port)),
             "video": ("mock-kling", self._base(self.mock_kling_url, self.kling_port)),

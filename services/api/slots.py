@@ -94,7 +94,6 @@ class Slots:
         self._places: dict[str, int] = {}
 
     async def is_there(self) -> bool:
-        """True if there is a semaphore of this name."""
         try:
             await answer(self._handle.describe(rpc_timeout=RPC_TIMEOUT))
         except RPCError as error:

@@ -60,8 +60,6 @@ MOST_PAGES = 20
 
 
 class Temporal:
-    """The API's calls about jobs."""
-
     def __init__(self, client: Client, pipelines: Iterable[Definition] = (GENVIDEO,)) -> None:
         self.client = client
         self._pipelines = {each.name: each for each in pipelines}

@@ -12,8 +12,6 @@ from shared.store.settings import StoreSettings
 
 
 class CallbackSettings(StoreSettings, PipelineSettings):
-    """Settings of the receiver."""
-
     callback_port: Port = 8001
     callback_url: AnyHttpUrl = AnyHttpUrl("http://127.0.0.1:8001")
     callback_secret: CallbackSecret

@@ -75,7 +75,6 @@ class PromptQueue:
         return self.interrupt(prompt_id) or self.drop(prompt_id)
 
     def interrupt(self, prompt_id: str) -> bool:
-        """Ask the running prompt to end, if it has this id."""
         if self.running is None or prompt_id != self.running.id:
             return False
         self.running.interrupted.set()

@@ -40,7 +40,6 @@ class ComfyuiConfig(RuntimeConfig):
 
 
 def native_config(mock: "Mock") -> NativeConfig:
-    """Return the present configuration of the native wire's server."""
     config = mock.config
     assert isinstance(config, ComfyuiConfig)  # noqa: S101 - set by the factory
     return config.native

@@ -158,7 +158,6 @@ _CONNECTIONS = 5000
 
 
 def serve(app: FastAPI, settings: MockSettings, *, port: int, name: str) -> None:
-    """Serve until the process is asked to stop."""
     configure_logs(settings, service=name)
     config = uvicorn.Config(
         app,

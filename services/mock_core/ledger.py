@@ -176,7 +176,6 @@ class Generation:
         return self.last_percent
 
     def row(self) -> dict[str, Any]:
-        """Return the ledger's row."""
         outcome = str(self.state) if self.ended else "vanished" if self.vanished else None
         seconds = None
         if self.finished is not None and self.accepted is not None:

@@ -40,7 +40,6 @@ async def on_problem(request: Request, error: Exception) -> Response:
 def problem_reply(
     status: int, code: str | int, *, detail: str, headers: Mapping[str, str]
 ) -> Response:
-    """Send a refusal of the plain wire."""
     return problem_response(Problem(status, code, detail=detail, headers=headers).refusal)
 
 

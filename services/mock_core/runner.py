@@ -122,7 +122,6 @@ class Runner:
 
     @property
     def accepted_later(self) -> int:
-        """The number of submits that will be accepted later."""
         return len(self._accepting)
 
     def cancel(self, generation: Generation) -> bool:
@@ -194,7 +193,6 @@ class Runner:
             self.end(generation, State.SUCCEEDED)
 
     def begin(self, generation: Generation, run_for: float, *, stick_at: int | None) -> None:
-        """Begin the run, for this many nominal seconds."""
         generation.run_from, generation.run_for = self._clock.now(), run_for
         generation.stick_at = stick_at
         generation.started = time.time()

@@ -62,7 +62,6 @@ def _reply(code: int | str, message: str, request: str = "") -> dict[str, Any]:
 
 
 def succeed(data: object) -> Response:
-    """Send a successful answer."""
     return JSONResponse({**_reply(0, "SUCCEED"), "data": data})
 
 

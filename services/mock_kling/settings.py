@@ -43,6 +43,5 @@ class KlingConfig(RuntimeConfig):
 
 
 def config_of(mock: "Mock") -> KlingConfig:
-    """Return what can be changed while the service runs."""
     assert isinstance(mock.config, KlingConfig)  # noqa: S101 - set by the factory
     return mock.config

@@ -93,7 +93,6 @@ def _counts_what_fits(error: Mapping[str, Any]) -> bool:
 
 
 def joined(mistakes: Sequence[Mistake]) -> str:
-    """Join mistakes into one text."""
     return " ".join(f"{mistake.field}: {mistake.message}" for mistake in mistakes)
 
 
@@ -120,7 +119,6 @@ def _name(step: str) -> str:
 
 
 def sentence_of(error: Mapping[str, Any]) -> str:
-    """Return the sentence for pydantic's error."""
     values = error.get("ctx", {})
     template = _BY_PATTERN.get(values.get("pattern")) or _SENTENCES.get(error["type"])
     if template is None:

@@ -93,7 +93,6 @@ Shape = Callable[[int | None, str | int | None, str | None, dict[str, str]], Res
 
 
 def problem_response(refusal: Refusal) -> JSONResponse:
-    """Return a response with one problem."""
     status, code, title, detail, errors, headers = refusal
     body = {
         "type": f"urn:genvideo:{code}",

@@ -59,7 +59,6 @@ class Transition(Message):
 
 
 def started_at(transitions: tuple[Transition, ...]) -> datetime | None:
-    """Return when a job first ran, or None."""
     running = (change.at for change in transitions if change.status is Status.RUNNING)
     return next(running, None)
 

@@ -25,13 +25,7 @@ from shared.jobs.tokens import callback_url
 from shared.pipeline.definition import Stage
 from shared.pipeline.heartbeat import Pulse, beating, check_run
 from shared.pipeline.hosts import may_reach
-from shared.pipeline.messages import (
-    Accepted,
-    Order,
-    Source,
-    Stored,
-    Watch,
-)
+from shared.pipeline.messages import Accepted, Order, Source, Stored, Watch
 from shared.pipeline.policies import AT_ONCE_SECONDS
 from shared.pipeline.polling import Ended, asked_by, end_of, share_pace, until_ended
 from shared.pipeline.records import StateActivities

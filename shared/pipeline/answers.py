@@ -12,13 +12,7 @@ from typing import Any
 
 import httpx
 
-from shared.errors import (
-    NeverDelivered,
-    OutcomeUnknown,
-    RefusedForGood,
-    RefusedForNow,
-    VendorError,
-)
+from shared.errors import NeverDelivered, OutcomeUnknown, RefusedForGood, RefusedForNow, VendorError
 from shared.http.client import CLEARING_STATUSES, CONNECT_SECONDS, NOT_SENT, is_identity, pieces
 from shared.pipeline.vendor import LOST, MAX_ID, State, VendorStatus, check_about
 from shared.redact import redacted

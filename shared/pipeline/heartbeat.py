@@ -15,10 +15,7 @@ from shared.errors import Fenced, GenvideoError, NotThisRun, Stopped, VendorErro
 from shared.jobs.ids import parse_external_id
 from shared.jobs.messages import ProgressReport
 from shared.pipeline.messages import Accepted, Left
-from shared.pipeline.policies import (
-    REPORT_SECONDS,
-    WAITING_TRIES,
-)
+from shared.pipeline.policies import REPORT_SECONDS, WAITING_TRIES
 from shared.temporal.activities import is_first_try
 from shared.temporal.client import PROGRESS_SIGNAL
 from shared.temporal.pace import between_beats

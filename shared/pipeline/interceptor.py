@@ -5,11 +5,7 @@ from typing import Any
 import structlog
 from prometheus_client import Counter
 from temporalio import activity
-from temporalio.worker import (
-    ActivityInboundInterceptor,
-    ExecuteActivityInput,
-    Interceptor,
-)
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from shared.errors import GenvideoError, Stopped, what_kind
 from shared.temporal.activities import to_application_error
@@ -23,8 +19,6 @@ FAILURES = Counter(
 
 
 class JobInterceptor(Interceptor):
-    """The worker's interceptor."""
-
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         return _Inbound(next)
 

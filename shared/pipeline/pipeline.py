@@ -150,7 +150,6 @@ class Pipeline(Generic[Input]):
     async def _until_held(
         self, semaphore: Semaphore, *, asking: asyncio.Task[None] | None = None
     ) -> None:
-        """Return with the permit."""
         try:
             await self._cancellation.until(lambda: semaphore.permit is not None)
         except Interrupted:

@@ -8,13 +8,7 @@ from temporalio.client import Client
 from shared.errors import TemporalRefuses, TemporalUnavailable
 from shared.jobs.messages import Record
 from shared.pipeline.disk import note_refusal
-from shared.pipeline.messages import (
-    ENTER_QUEUE,
-    RECORD_STATE,
-    Enter,
-    Entered,
-    Recorded,
-)
+from shared.pipeline.messages import ENTER_QUEUE, RECORD_STATE, Enter, Entered, Recorded
 from shared.pipeline.policies import RECORD_SECONDS
 from shared.pipeline.settings import PipelineWorkerSettings
 from shared.semaphore.client import start_semaphore

@@ -12,14 +12,7 @@ from temporalio.exceptions import ApplicationError, FailureError
 
 from shared.jobs.messages import Message
 from shared.pipeline.definition import DRAIN_ACTIVITY
-from shared.pipeline.messages import (
-    Accepted,
-    JobLimits,
-    Kept,
-    Order,
-    Stored,
-    Watch,
-)
+from shared.pipeline.messages import Accepted, JobLimits, Kept, Order, Stored, Watch
 from shared.pipeline.policies import (
     DRAIN_MARGIN,
     KEEP_MARGIN,

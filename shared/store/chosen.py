@@ -79,7 +79,6 @@ def look(store: Store) -> None:
 
 
 async def store_reason(store: Store) -> str | None:
-    """Return why the store isn't ready, or None."""
     try:
         async with asyncio.timeout(READY_SECONDS):
             await asyncio.to_thread(look, store)

@@ -27,8 +27,6 @@ class Held(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """One item of a listing."""
-
     key: str
     size: int
     tag: str

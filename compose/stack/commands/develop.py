@@ -86,7 +86,6 @@ def suite(root: Path, name: str, environ: Mapping[str, str]) -> int:
 
 
 def run(root: Path, module: str, words: Sequence[str] = ()) -> int:
-    """Run a program of the development in the foreground, and return its exit status."""
     return hand_over([sys.executable, "-m", module, *words], cwd=root)
 
 

@@ -83,7 +83,6 @@ def base_image(settings: Settings) -> Finding:
 
 
 def _exposure(settings: Settings) -> Iterator[Finding]:
-    """Report for each port who can reach it."""
     local = Mode.LOCAL in (settings.mode, settings.running) or machine.missing() is not None
     ports = machine.wanted_ports(settings, containers=not local, running=())
     about = ABOUT | {each.port: each.about for each in settings.further}

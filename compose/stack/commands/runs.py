@@ -50,7 +50,6 @@ def jobs(settings: Settings, number: str, environ: Mapping[str, str]) -> int:
 
 
 def ladder(settings: Settings, environ: Mapping[str, str]) -> int:
-    """Run all stages into one report."""
     return _replayed(settings, "ladder", environ, ["run", "--stages", "ladder"])
 
 

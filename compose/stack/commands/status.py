@@ -59,7 +59,6 @@ class Logs(BaseModel):
 
 
 def logs(settings: Settings, environ: Mapping[str, str]) -> int:
-    """Print the last LINES lines of the services in S; follow them on a terminal."""
     asked = options(Logs, environ, services=[each.name for each in settings.every])
     terminal = sys.stdout.isatty() and not environ.get("CI")
     follow = asked.follow == "1" if asked.follow else terminal

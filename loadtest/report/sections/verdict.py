@@ -212,7 +212,6 @@ def _code(run: dict[str, Any]) -> Cell | str:
 
 
 def not_tried(judgement: Judgement) -> Section:
-    """Return everything that a run can try."""
     lead = (
         "A run shows what it came across, and no more. Everything here is read from the books; "
         "what was only asked for does not count."

@@ -43,7 +43,6 @@ class Sessions:
         self._name = f"genvideo-session-{settings.api_port}"
 
     def begin(self, response: Response) -> None:
-        """Set the cookie of a new session."""
         response.set_cookie(
             self._name,
             self._signed(str(int(time.time()) + SESSION_SECONDS)),

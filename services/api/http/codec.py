@@ -44,7 +44,6 @@ def codec(settings: ApiSettings) -> APIRouter:
 
 
 async def _payloads(request: Request) -> Sequence[Payload]:
-    """Return the body's payloads."""
     try:
         body = json.loads(await request.body())
         if not isinstance(body, dict):

@@ -271,7 +271,6 @@ async def free_slot(name: SlotName, order: FreeOrder, service: ServiceDep) -> Sl
 
 
 async def _named(service: Service, name: str) -> Slots:
-    """Return any semaphore that exists."""
     slots = service.gates.get(name) or Slots(service.client, name)
     if name not in service.gates:
         if not await slots.is_there():

@@ -42,8 +42,6 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A kind with the members of one rule."""
-
     kind: Kind
     members: BaseModel
 

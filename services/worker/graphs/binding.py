@@ -20,8 +20,6 @@ PREFIX = "filename_prefix"
 
 
 class Target(NamedTuple):
-    """An input of a node."""
-
     node: str
     name: str
 

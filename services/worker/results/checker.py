@@ -91,7 +91,6 @@ class Checker(storage.Checker):
             raise StorageFailed(f"Our disk: {error.strerror}") from None
 
     async def close(self) -> None:
-        """End the child, if it has started."""
         with contextlib.suppress(OSError):
             await _ended(await self._child)
 

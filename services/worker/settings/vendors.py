@@ -172,8 +172,6 @@ def _is_extra(text: str) -> str:
 
 
 class KlingSettings(VideoApiSettings):
-    """Settings of Kling."""
-
     kling_api_key: Key | None = None
     kling_access_key: Key | None = None
     kling_secret_key: Key | None = None

@@ -8,13 +8,7 @@ from uuid import uuid4
 import httpx
 
 from services.worker.vendors.kling.answers import KLING_CODES, STATES
-from shared.errors import (
-    BadResult,
-    OutcomeUnknown,
-    RefusedForGood,
-    RefusedForNow,
-    VendorError,
-)
+from shared.errors import BadResult, OutcomeUnknown, RefusedForGood, RefusedForNow, VendorError
 from shared.pipeline.answers import (
     as_text,
     ask,
