@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Scope
 from temporalio.client import Client
 
 from services.callback import kling, routes
@@ -17,7 +17,7 @@ from shared.errors import GenvideoError
 from shared.files import folder_reason
 from shared.health import lazy_client, reasons_of, temporal_reason
 from shared.http.app import ServiceApp
-from shared.http.problems import from_error
+from shared.http.guard import Gate
 from shared.http.web import service_app
 from shared.jobs.tokens import operator_key
 from shared.store.chosen import chosen_store, store_reason
@@ -68,20 +68,16 @@ class NotAuthorized(GenvideoError, code="not_authorized", status=401, title="Not
     """The operator's key is missing or wrong."""
 
 
-class OperatorsOnly:
+class OperatorsOnly(Gate):
     """Require the operator's key, derived from CALLBACK_SECRET, before any other route of a guarded
     receiver."""
 
     def __init__(self, app: ASGIApp, secret: str, forms: Iterable[str]) -> None:
-        self._app = app
+        super().__init__(app)
         self._open = FOR_EVERYBODY.union(f"/callback/{form}" for form in forms)
         self._expected = f"Bearer {operator_key(secret)}".encode()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] not in self._open:
-            given = Headers(scope=scope).get("authorization", "").encode("utf-8", "replace")
-            if not hmac.compare_digest(self._expected, given):
-                error = NotAuthorized("Send Authorization: Bearer and the operator's key.")
-                await from_error(error)(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+    def check(self, scope: Scope) -> None:
+        given = Headers(scope=scope).get("authorization", "").encode("utf-8", "replace")
+        if scope["path"] not in self._open and not hmac.compare_digest(self._expected, given):
+            raise NotAuthorized("Send Authorization: Bearer and the operator's key.")

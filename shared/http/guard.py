@@ -1,7 +1,8 @@
 """Refuse requests with a foreign `Host` or `Origin`, before anything else in every HTTP service."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from prometheus_client import Counter
 from starlette.datastructures import Headers
@@ -16,31 +17,47 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 REFUSED = Counter("genvideo_foreign", "Requests of a foreign host or origin", ["code"])
 
 
-class Guard:
+class Gate(ABC):
+    """Answers what `check` refuses, and passes everything else on."""
+
+    refused: ClassVar[Counter | None] = None
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    @abstractmethod
+    def check(self, scope: Scope) -> None:
+        """Raise a GenvideoError to refuse a request or a socket."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            try:
+                self.check(scope)
+            except GenvideoError as error:
+                if self.refused is not None:
+                    self.refused.labels(error.code).inc()
+                await from_error(error)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+class Guard(Gate):
     """Refuse foreign names, and changes or sockets by foreign pages.
 
     Own names are loopback's, `hosts`, and the address of the connection, so a name that a page
     resolves to this machine is foreign. `origins` may change something, too; `*` is any.
     """
 
+    refused = REFUSED
+
     def __init__(
         self, app: ASGIApp, *, hosts: Collection[str] = (), origins: Collection[str] = ()
     ) -> None:
-        self._app = app
+        super().__init__(app)
         self._hosts = LOOPBACK.union(hosts)
         self._origins = frozenset(origins)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "lifespan":
-            try:
-                self._check(scope)
-            except GenvideoError as error:
-                REFUSED.labels(error.code).inc()
-                await from_error(error)(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
-
-    def _check(self, scope: Scope) -> None:
+    def check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
         given = headers.getlist("host")
         if len(given) != 1 or not self._is_ours(host_of_authority(given[0]), scope):
@@ -63,8 +80,8 @@ class Guard:
     def _is_ours(self, host: str | None, scope: Scope) -> bool:
         if host in self._hosts:
             return True
-        here = scope.get("server")
-        return host is not None and here is not None and host == _bracketed(here[0])
+        address = (scope.get("server") or ("", 0))[0]
+        return bool(address) and host == (f"[{address}]" if ":" in address else address)
 
 
 def document_refusals(paths: Mapping[str, Mapping[str, Any]]) -> None:
@@ -75,10 +92,6 @@ def document_refusals(paths: Mapping[str, Mapping[str, Any]]) -> None:
             operation["responses"].setdefault("421", named[421])
             if method.upper() not in SAFE_METHODS:
                 operation["responses"].setdefault("403", named[403])
-
-
-def _bracketed(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
 
 
 def _shown(given: list[str]) -> str:

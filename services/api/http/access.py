@@ -17,8 +17,7 @@ from services.api.metrics import REFUSED
 from services.api.settings import ApiSettings
 from shared.errors import GenvideoError
 from shared.http.bodies import require_json
-from shared.http.guard import SAFE_METHODS
-from shared.http.problems import from_error
+from shared.http.guard import SAFE_METHODS, Gate
 
 SESSION_SECONDS = 12 * 3600
 # At this path a session does not replace the token, because it would never end otherwise.
@@ -72,28 +71,19 @@ CODEC = "/codec/decode"
 READABLE = ("Location", "Retry-After", "ETag", "Content-Range")
 
 
-class AccessControl:
-    """Pass a request on, or answer it with the first reason to refuse it."""
+class AccessControl(Gate):
+    """Refuses a request for the first reason that there is."""
+
+    refused = REFUSED
 
     def __init__(self, app: ASGIApp, settings: ApiSettings) -> None:
-        self._app = app
+        super().__init__(app)
         token = settings.api_token
         self._token = None if token is None else token.get_secret_value().encode()
         self._sessions = Sessions(settings)
         self._exposed = settings.api_exposed
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            self._check(scope)
-        except GenvideoError as error:
-            REFUSED.labels(error.code).inc()
-            await from_error(error)(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
-
-    def _check(self, scope: Scope) -> None:
-        if scope["type"] not in ("http", "websocket"):
-            return
+    def check(self, scope: Scope) -> None:
         changes = scope["type"] == "http" and scope["method"] not in SAFE_METHODS
         headers = Headers(scope=scope)
         if changes or (self._exposed and not _is_open(scope)):
