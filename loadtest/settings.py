@@ -25,8 +25,8 @@ class Settings(PayloadSettings, PipelineSettings):
     temporal_address: str = "127.0.0.1:7233"
     temporal_namespace: str = "default"
     temporal_ui_url: str = "http://127.0.0.1:8080"
-    worker_metrics_url: str = "http://127.0.0.1:9100"
-    semaphore_metrics_url: str = "http://127.0.0.1:9099"
+    worker_url: str = "http://127.0.0.1:9100"
+    semaphore_url: str = "http://127.0.0.1:9099"
     workers: int = Field(1, ge=1, le=64)
     data_dir: Path = Path("data")
     store_url: str = "file:"

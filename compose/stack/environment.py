@@ -126,8 +126,11 @@ def _addresses(settings: Settings, *, containers: bool) -> dict[str, str]:
         "CALLBACK_SERVICE_URL": here[CALLBACK],
         "CALLBACK_URL": given.get("CALLBACK_URL", receiver),
         "API_URL": here[API],
-        "WORKER_METRICS_URL": here[WORKER],
-        "SEMAPHORE_METRICS_URL": here[SEMAPHORE],
+        "WORKER_URL": here[WORKER],
+        "SEMAPHORE_URL": here[SEMAPHORE],
+        # Not by the other way that the workers may have.
+        "MOCK_COMFYUI_URL": here[IMAGE],
+        "MOCK_KLING_URL": here[VIDEO],
         # The vendors of other pipelines, where no mock stands in for them, are named by the user.
         **{name: given.get(name, url) for name, url in brought.items()},
         "PIPELINE_SERVICES": json.dumps({each.name: here[each] for each in services}),
@@ -148,8 +151,6 @@ def _beside(settings: Settings, service: Service, index: int) -> dict[str, str]:
 
 def _inside(settings: Settings, service: Service) -> dict[str, str]:
     given = settings.values
-    known = {"MOCK_COMFYUI_URL": IMAGE, "MOCK_KLING_URL": VIDEO}
-    known |= {"WORKER_URL": WORKER, "SEMAPHORE_URL": SEMAPHORE}
     names = [service.name, *([HOST_GATEWAY] if service.mock else [])]
     more = filter(None, [given.get("ALLOWED_HOSTS")])
     reached = sorted({settings.reach(each.port).strip("[]") for each in (API, CALLBACK)})
@@ -160,7 +161,6 @@ def _inside(settings: Settings, service: Service) -> dict[str, str]:
         "REPORTS_DIR": "reports",
         "LOG_FORMAT": given.get("LOG_FORMAT", "json"),
         "TEMPORAL_ADDRESS": given.get("TEMPORAL_ADDRESS", f"{TEMPORAL.name}:{TEMPORAL.inner}"),
-        **{name: f"http://{each.name}:{each.inner}" for name, each in known.items()},
         **({"COMFYUI_WORKFLOW": "/comfyui/workflow.json"} if "COMFYUI_WORKFLOW" in given else {}),
     }
 

@@ -25,8 +25,8 @@ def addresses(settings: Settings) -> dict[str, str]:
     """Return every process that may have metrics; several workers are distinguished by number."""
     found = {"api": settings.api_url, "callback": settings.callback_url}
     found |= {MOCKS[stage]: url for stage, url in settings.mocked.items()}
-    found["semaphore"] = settings.semaphore_metrics_url
-    workers = list(_workers(settings.worker_metrics_url, settings.workers))
+    found["semaphore"] = settings.semaphore_url
+    workers = list(_workers(settings.worker_url, settings.workers))
     for place, url in enumerate(workers):
         found["worker" if len(workers) == 1 else f"worker-{place + 1}"] = url
     return found

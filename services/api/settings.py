@@ -31,19 +31,14 @@ class ApiSettings(StoreSettings, PipelineSettings):
     api_origins: str = ""
     api_max_sockets: Annotated[int, Field(ge=1, le=100_000)] = 2000
 
-    # The sources of the page's health, receipts and faults; by default beside the API.
-    callback_port: Port = 8001
-    comfyui_port: Port = 6889
-    kling_port: Port = 16882
-    worker_http_port: Port = 9100
+    # The sources of the page's health, receipts and faults.
+    callback_service_url: AnyHttpUrl = AnyHttpUrl("http://127.0.0.1:8001")
+    mock_comfyui_url: AnyHttpUrl = AnyHttpUrl("http://127.0.0.1:6889")
+    mock_kling_url: AnyHttpUrl = AnyHttpUrl("http://127.0.0.1:16882")
+    worker_url: AnyHttpUrl = AnyHttpUrl("http://127.0.0.1:9100")
+    semaphore_url: AnyHttpUrl = AnyHttpUrl("http://127.0.0.1:9099")
     # The wanted number; a missing worker has no address.
     workers: Annotated[int, Field(ge=1, le=64)] = 1
-    semaphore_http_port: Port = 9099
-    callback_service_url: AnyHttpUrl | None = None
-    mock_comfyui_url: AnyHttpUrl | None = None
-    mock_kling_url: AnyHttpUrl | None = None
-    worker_url: AnyHttpUrl | None = None
-    semaphore_url: AnyHttpUrl | None = None
     # What further pipelines bring, by the names of the services.
     pipeline_services: dict[str, str] = Field(default_factory=dict)
     # Sent to the callback receiver, whose port may be open to others.
@@ -96,23 +91,24 @@ class ApiSettings(StoreSettings, PipelineSettings):
     def upstreams(self) -> dict[str, str]:
         """Every other HTTP service by name, and the base of its address."""
         return {
-            "worker": self._base(self.worker_url, self.worker_http_port),
-            "semaphore": self._base(self.semaphore_url, self.semaphore_http_port),
-            "callback": self._base(self.callback_service_url, self.callback_port),
+            "worker": _base(self.worker_url),
+            "semaphore": _base(self.semaphore_url),
+            "callback": _base(self.callback_service_url),
             **self.pipeline_services,
         } | self.mock_services
 
     @property
     def mock_services(self) -> dict[str, str]:
         mocks = {
-            "image": ("mock-comfyui", self._base(self.mock_comfyui_url, self.comfyui_port)),
-            "video": ("mock-kling", self._base(self.mock_kling_url, self.kling_port)),
+            "image": ("mock-comfyui", _base(self.mock_comfyui_url)),
+            "video": ("mock-kling", _base(self.mock_kling_url)),
         }
         brought = {name: url for name, url in self.pipeline_services.items() if "mock-" in name}
         return dict(mocks[stage] for stage in MOCKED[self.mocks]) | brought
 
-    def _base(self, url: AnyHttpUrl | None, port: int) -> str:
-        return str(url or f"http://127.0.0.1:{port}").rstrip("/")
+
+def _base(url: AnyHttpUrl) -> str:
+    return str(url).rstrip("/")
 
 
 def _listed(text: str) -> list[str]:

@@ -43,8 +43,8 @@ genvideo_code{digest="2c3d",package="services.api"} 1.0
 
 def settings(*, workers: int = 1, mocks: Mocks = "on") -> Settings:
     return Settings(
-        worker_metrics_url="http://127.0.0.1:9100",
-        semaphore_metrics_url="http://127.0.0.1:9099",
+        worker_url="http://127.0.0.1:9100",
+        semaphore_url="http://127.0.0.1:9099",
         workers=workers,
         mocks=mocks,
     )

@@ -220,8 +220,8 @@ def _reached(environment: Mapping[str, str], ports: Mapping[str, int], scene: Sc
         {name: value for name, value in known.items() if name in Settings.model_fields}
         | {
             "api_url": at("API_PORT"),
-            "worker_metrics_url": at("WORKER_HTTP_PORT"),
-            "semaphore_metrics_url": at("SEMAPHORE_HTTP_PORT"),
+            "worker_url": at("WORKER_HTTP_PORT"),
+            "semaphore_url": at("SEMAPHORE_HTTP_PORT"),
             "workers": scene.workers,
             "store_url": "file:",
         }

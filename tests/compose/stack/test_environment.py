@@ -65,7 +65,7 @@ CASES: list[tuple[Given, str, Mapping[str, tuple[str | None, str | None]]]] = [
         "api",
         {
             "CALLBACK_SERVICE_URL": ("http://10.1.2.3:8001", "http://callback:8001"),
-            "MOCK_COMFYUI_URL": (None, "http://mock-comfyui:6889"),
+            "MOCK_COMFYUI_URL": ("http://127.0.0.1:6889", "http://mock-comfyui:6889"),
             "API_PORT": ("8000", None),
         },
     ),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from playwright.async_api import Locator, Page, expect
+from pydantic import AnyHttpUrl
 from temporalio.client import Client
 
 from services.api.app import create_app
@@ -47,14 +48,8 @@ class Place:
 
 def nobody_else() -> dict[str, Any]:
     """Settings by which no other service is there, and none of a stack on this machine is seen."""
-    ports = (
-        "callback_port",
-        "comfyui_port",
-        "kling_port",
-        "worker_http_port",
-        "semaphore_http_port",
-    )
-    return {name: free_port() for name in ports}
+    others = ("callback_service", "mock_comfyui", "mock_kling", "worker", "semaphore")
+    return {f"{name}_url": AnyHttpUrl(f"http://127.0.0.1:{free_port()}") for name in others}
 
 
 @pytest.fixture

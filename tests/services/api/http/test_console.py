@@ -25,8 +25,8 @@ from tests.shared.standins import client_of_nobody
 @pytest.fixture
 async def console(new_lonely: NewApi, video_mock: Service) -> AsyncIterator[httpx.AsyncClient]:
     """An API that knows where the video mock is; all others are away."""
-    ports = ("callback_port", "comfyui_port", "worker_http_port", "semaphore_http_port")
-    away = {name: free_port() for name in ports}
+    names = ("callback_service_url", "mock_comfyui_url", "worker_url", "semaphore_url")
+    away = {name: f"http://127.0.0.1:{free_port()}" for name in names}
     async with new_lonely(mock_kling_url=str(video_mock.http.base_url), **away) as api:
         yield api.http
 
