@@ -35,7 +35,6 @@ def create_app(settings: ComfyuiSettings) -> FastAPI:
     queue = PromptQueue(mock, maker)
     mock.runner.taker = queue.take
     mock.runner.listen(queue.on_change)
-    mock.on_configure.append(lambda: queue.hub.behave(deaf=native_config(mock).sockets == "stolen"))
     mock.on_restart.append(queue.restart)
     mock.on_reset.append(queue.forget_all)
     # Each native route is also under `/api`, as at the real server.

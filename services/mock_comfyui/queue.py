@@ -29,7 +29,7 @@ class PromptQueue:
     """Prompts of the native wire, one after another."""
 
     def __init__(self, mock: Mock, maker: ImageMaker) -> None:
-        self.hub = Hub()
+        self.hub = Hub(mock)
         # By prompt id; an id that runs again keeps its place, and has the later end.
         self.history: dict[str, Kept] = {}
         self.running: Task | None = None

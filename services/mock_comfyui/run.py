@@ -47,13 +47,9 @@ class Hub:
     """The sockets by client id; a second one of an id replaces the first. Each gets its frames by a
     queue, and None when it is cut."""
 
-    def __init__(self) -> None:
+    def __init__(self, mock: Mock) -> None:
         self._places: dict[str, asyncio.Queue[str | None]] = {}
-        self._deaf = False
-
-    def behave(self, *, deaf: bool) -> None:
-        """While `deaf`, sockets stay open and get nothing."""
-        self._deaf = deaf
+        self._mock = mock
 
     def add(self, client_id: str) -> asyncio.Queue[str | None]:
         place = self._places[client_id] = asyncio.Queue()
@@ -65,8 +61,9 @@ class Hub:
 
     def send(self, client_id: str | None, kind: str, data: Message) -> None:
         """Send to the socket of this client, if it has one; without a client id, to all."""
+        is_deaf = native_config(self._mock).sockets == "stolen"
         for name, place in self._places.items():
-            if client_id in (None, name) and not self._deaf:
+            if client_id in (None, name) and not is_deaf:
                 place.put_nowait(encode(kind, data))
 
     def drop_all(self) -> None:

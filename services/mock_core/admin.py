@@ -13,15 +13,15 @@ from services.mock_core.faults.rules import read_plan
 from services.mock_core.ledger import judge
 from services.mock_core.mock import Mock, TheMock
 from services.mock_core.problems import Problem, documented
+from shared.http.bodies import require_json
 from shared.http.mistakes import DIGITS
 from shared.http.queries import ONLY_KNOWN
 
 
 async def _no_form(request: Request) -> None:
     """Refuse forms, which any page may post; their media type is never JSON's."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type not in ("", "application/json"):
-        raise Problem(415, "not_json", detail="Content-Type: application/json")
+    if "content-type" in request.headers:
+        require_json(request.headers)
 
 
 router = APIRouter(

@@ -35,13 +35,10 @@ class Clock:
         """Nominal seconds since the clock was made."""
         return self._nominal_base + (time.monotonic() - self._real_base) * self.speed
 
-    def to_real(self, nominal_seconds: float) -> float:
-        return nominal_seconds / self.speed
-
     async def sleep(self, nominal_seconds: float) -> None:
         await asyncio.sleep(0)
         end = self.now() + nominal_seconds
-        while (real := self.to_real(end - self.now())) > _EARLY_SECONDS:
+        while (real := (end - self.now()) / self.speed) > _EARLY_SECONDS:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(real):
                     await self._changed.wait()

@@ -88,7 +88,6 @@ class Mock:
         )
         self.on_restart: list[Hook] = []
         self.on_reset: list[Hook] = []
-        self.on_configure: list[Hook] = []
         self.fetched_late: set[str] = set()
         if self.disk is not None:
             self.disk.restore(self.ledger, self.jobs)
@@ -110,8 +109,6 @@ class Mock:
         self.config = config
         self.clock.set_speed(config.speed)
         self.runner.seconds = config.seconds
-        for heed in self.on_configure:
-            heed()
 
     async def reset(self) -> None:
         """Forget everything except the configuration; armed rules stay and restart their counts."""
