@@ -117,10 +117,14 @@ class StageActivities:
         The hinted form of the wait then finds the reason. This is a local activity, so that no task
         queue delays the end of the job after the callback.
         """
-        ours = watch.order.external_id
+        order, known = watch.order, watch.accepted.vendor_id
+        ours = order.external_id
         try:
             async with asyncio.timeout(AT_ONCE_SECONDS):
-                return await self._fetch_at_once(watch)
+                check_run(order.request.run_id)
+                asked = asked_by(self._vendor, ours, known) or known
+                end = await end_of(self._vendor, asked, known=known)
+                return end and await self._store(order, end, self._storage.store_at_once)
         except (GenvideoError, TimeoutError) as error:
             log.info("not available at once", external_id=ours, reason=str(error))
             return None
@@ -201,26 +205,11 @@ class StageActivities:
             raise RefusedForGood(f"The {source.stage} service has lost the {source.stage}.")
         return url
 
-    async def _fetch_at_once(self, watch: Watch) -> Stored | None:
-        order, accepted = watch.order, watch.accepted
-        check_run(order.request.run_id)
-        known = accepted.vendor_id
-        asked = asked_by(self._vendor, order.external_id, known) or known
-        end = await end_of(self._vendor, asked, known=known)
-        if end is None:
-            return None
-        asset = await self._storage.store_at_once(
-            end.url, order.request.job_id, self._stage, vendor=self._vendor
-        )
-        return self._stored(order, end, asset=asset)
-
-    async def _store(self, order: Order, end: Ended) -> Stored:
-        asset = await self._storage.store(
-            end.url, order.request.job_id, self._stage, vendor=self._vendor
-        )
-        return self._stored(order, end, asset=asset)
-
-    def _stored(self, order: Order, end: Ended, *, asset: Asset) -> Stored:
+    async def _store(
+        self, order: Order, end: Ended, store: Callable[..., Awaitable[Asset]] | None = None
+    ) -> Stored:
+        store = store or self._storage.store
+        asset = await store(end.url, order.request.job_id, self._stage, vendor=self._vendor)
         count(order.stage, end.units)
         return Stored(
             vendor_id=end.vendor_id,

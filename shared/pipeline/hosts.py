@@ -79,8 +79,7 @@ def may_reach(our_url: str, vendor_url: str) -> bool:
 def _is_inside(url: str) -> bool:
     """True for an address of this machine or network; a bare name belongs to a container."""
     host = (urlsplit(url).hostname or "").rstrip(".")
-    address = written(host)
-    return "." not in host or host.endswith(_INSIDE) if address is None else not address.is_global
+    return is_near(host) or host.endswith(_INSIDE)
 
 
 # Longer texts are no names.

@@ -42,7 +42,7 @@ class Journal:
 
     def __init__(self, pipeline: Definition, job: JobInput) -> None:
         info = workflow.info()
-        self.state = JobState(
+        first = Record.of(
             pipeline,
             job,
             job_id=info.workflow_id,
@@ -50,6 +50,7 @@ class Journal:
             created_at=info.workflow_start_time,
             namespace=info.namespace,
         )
+        self.state = JobState(first)
         self._lock = asyncio.Lock()
         # Why this run records nothing more.
         self._stop: RecordTaken | None = None

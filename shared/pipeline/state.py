@@ -14,30 +14,13 @@ from shared.jobs.messages import (
     started_at,
 )
 from shared.jobs.states import Status, may_follow
-from shared.pipeline.definition import Definition, JobInput
 
 
 class JobState:
     """Holds the record and makes its next version; pure, so that it replays."""
 
-    def __init__(
-        self,
-        pipeline: Definition,
-        job: JobInput,
-        *,
-        job_id: str,
-        run_id: str,
-        created_at: datetime,
-        namespace: str = "",
-    ) -> None:
-        self.record = Record.of(
-            pipeline,
-            job,
-            job_id=job_id,
-            run_id=run_id,
-            created_at=created_at,
-            namespace=namespace,
-        )
+    def __init__(self, record: Record) -> None:
+        self.record = record
         self.note = ""
         self._paid: Attempts = {}
 

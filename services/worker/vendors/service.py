@@ -8,7 +8,7 @@ from uuid import uuid4
 import httpx
 
 from services.worker.vendors.kling.answers import KLING_CODES, STATES
-from shared.errors import BadResult, OutcomeUnknown, RefusedForGood, RefusedForNow, VendorError
+from shared.errors import OutcomeUnknown, RefusedForGood, RefusedForNow, VendorError
 from shared.pipeline.answers import (
     as_text,
     ask,
@@ -137,26 +137,16 @@ class ImageService(ServiceClient):
         return await self.submit_as(external_id, token, body)
 
     async def address(self, status: VendorStatus) -> str | None:
+        """Raise OutcomeUnknown for the result of another generation."""
+        asked = status.vendor_id
         try:
-            return await self.result_url(status.vendor_id)
-        except BadResult:
-            return None
-
-    async def result_url(self, vendor_id: str) -> str:
-        """Return the address of the finished image; raise BadResult if the vendor gives none.
-
-        Raises OutcomeUnknown for the result of another generation.
-        """
-        try:
-            answer = await self._call("GET", f"{self.root}/result/{quote(vendor_id, safe='')}")
-        except RefusedForGood as error:
+            answer = await self._call("GET", f"{self.root}/result/{quote(asked, safe='')}")
+        except RefusedForGood:
             # It was finished a moment ago: the vendor has lost the file, not refused the job.
-            raise BadResult(error.message) from None
-        check_about(vendor_id, (answer.get("job_id", vendor_id), None))
+            return None
+        check_about(asked, (answer.get("job_id", asked), None))
         url = answer.get("asset_url")
-        if not isinstance(url, str) or LOST in url:
-            raise BadResult("The result was answered without an asset_url.")
-        return url
+        return url if isinstance(url, str) and LOST not in url else None
 
     async def cancel(self, vendor_id: str) -> None:
         """Ask the vendor to stop; a service that doesn't offer it goes on to its end."""

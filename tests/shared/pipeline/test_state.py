@@ -11,7 +11,7 @@ from temporalio.api.enums.v1 import TimeoutType
 from temporalio.exceptions import ApplicationError, CancelledError, TimeoutError
 
 from shared.jobs.genvideo import GENVIDEO, GenVideoInput
-from shared.jobs.messages import Attempts, JobError
+from shared.jobs.messages import Attempts, JobError, Record
 from shared.jobs.states import Status, may_follow
 from shared.pipeline.cancellation import _left
 from shared.pipeline.journal import details_of, summary_of
@@ -33,7 +33,8 @@ changes = st.fixed_dictionaries(
 
 
 def new_state() -> JobState:
-    return JobState(GENVIDEO, JOB, job_id="job-1", run_id="run-1", created_at=CREATED)
+    first = Record.of(GENVIDEO, JOB, job_id="job-1", run_id="run-1", created_at=CREATED)
+    return JobState(first)
 
 
 @given(st.lists(changes, max_size=30))
