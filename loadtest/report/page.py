@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader
+from jinja2 import Environment, FileSystemLoader, Template
 from markupsafe import Markup, escape
 
 from loadtest.times import duration
@@ -166,12 +166,7 @@ def html(
 
     Sections behind that of number `folded` are opened by a click.
     """
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.tests["kind"] = lambda block, name: type(block).__name__ == name
-    environment.filters |= {"both": both, "translated": translated}
-    return environment.get_template("report.html.j2").render(
+    return _template("report.html.j2").render(
         title=title.format(None, *names),
         heading=both(title).format(None, *names),
         sections=sections,
@@ -185,12 +180,19 @@ def html(
 
 def drawing(title: str, chart: Chart) -> str:
     """Return a chart as an SVG file of its own, in English."""
-    environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True)
-    environment.trim_blocks = environment.lstrip_blocks = True
     lanes, ticks = chart.drawn()
-    return environment.get_template("lanes.svg.j2").render(
+    return _template("lanes.svg.j2").render(
         title=title, lanes=lanes, ticks=ticks, legend=chart.legend, height=chart.height
     )
+
+
+def _template(name: str) -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.tests["kind"] = lambda block, name: type(block).__name__ == name
+    environment.filters |= {"both": both, "translated": translated}
+    return environment.get_template(name)
 
 
 def both(text: str) -> Markup:

@@ -23,7 +23,7 @@ _RPC = timedelta(seconds=10)
 
 
 async def connect(settings: Settings) -> Client:
-    """Return a client as the SDK's standard environment says, and no file; raise Unreachable."""
+    """Return a client by the SDK's standard environment, and no file; raise Unreachable."""
     config = ClientConfig.load_client_connect_config(disable_file=True)
     config.setdefault("target_host", settings.temporal_address)
     config.setdefault("namespace", settings.temporal_namespace)

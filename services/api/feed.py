@@ -62,24 +62,21 @@ def numbered(frame: Frame) -> str:
     return f'{text_of(frame)[:-1]},"change":"{frame.change}"}}'
 
 
+@dataclass(frozen=True)
 class Retention:
     """How long a job is kept after its end; forever without a number of days."""
 
-    def __init__(
-        self,
-        days: float | None = None,
-        *,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
-        self._kept = None if days is None else timedelta(days=days)
-        self._now = now
+    days: float | None = None
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def over(self, job: Job) -> bool:
         """True if a job, or the job of a record, ended so long ago that it counts as unknown."""
         return job.status.ended and self.past(job.finished_at)
 
     def past(self, end: datetime | None) -> bool:
-        return self._kept is not None and end is not None and self._now() - end > self._kept
+        if self.days is None or end is None:
+            return False
+        return self.now() - end > timedelta(days=self.days)
 
 
 class Listeners:

@@ -156,7 +156,13 @@ class Follower:
         if due or self._feed.damaged:
             await self._dependencies.require()
         await asyncio.gather(*map(self._look_up, due))
-        await self._repair_damaged()
+        # Up to the first failure; records unknown to Temporal stay.
+        for job_id in list(self._feed.damaged)[:LOOK_UPS]:
+            # Before it is read, so that after a failure it goes behind the others.
+            del self._feed.damaged[job_id]
+            await self._repairer.recover(job_id)
+            if job_id in self._feed.damaged:
+                return
 
     async def _note(self, execution: WorkflowExecution) -> None:
         job = self._feed.get(execution.id)
@@ -183,13 +189,3 @@ class Follower:
             self._due[job_id] = None
         else:
             self._closed.discard(job_id)
-
-    async def _repair_damaged(self) -> None:
-        """Write damaged records again, up to the first failure; records unknown to Temporal
-        stay."""
-        for job_id in list(self._feed.damaged)[:LOOK_UPS]:
-            # Before it is read, so that after a failure it goes behind the others.
-            del self._feed.damaged[job_id]
-            await self._repairer.recover(job_id)
-            if job_id in self._feed.damaged:
-                return

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from services.api.metrics import SUBMITTED
+from services.api.models import Ordered as Order
 from services.api.parts import Parts
 from services.api.repair import Repairer, is_fresh
 from services.api.slots import Slots
@@ -16,12 +17,9 @@ from shared.errors import GenvideoError, QueueFull, TemporalUnavailable
 from shared.jobs.ids import is_job_id, job_id_for_key, new_job_id
 from shared.jobs.messages import Job, Record
 from shared.jobs.states import RETRYABLE_STATES
-from shared.pipeline.definition import Definition, JobInput
+from shared.pipeline.definition import Definition
 
 log = structlog.get_logger(__name__)
-
-# A pipeline, and what a job of it is started with.
-Order = tuple[Definition, JobInput]
 
 
 class IdempotencyConflict(

@@ -81,6 +81,7 @@ class FreeOrder(Message):
     run_id: RunId
 
 
+# A pipeline, and what a job of it is started with.
 Ordered = tuple[Definition, JobInput]
 
 

@@ -91,7 +91,11 @@ def service_app(
     )
     async def readyz() -> JSONResponse:
         """Every dependency answers; 503 with the reasons otherwise."""
-        return _readiness(await ready())
+        reasons, headers = await ready(), {PROCESS_HEADER: str(os.getpgrp())}
+        if (error := not_ready(reasons)) is not None:
+            return problems.from_error(error, headers)
+        body = {"status": "ready", "checks": dict.fromkeys(reasons, "ok")}
+        return JSONResponse(body, headers=headers)
 
     @app.get(
         "/metrics",
@@ -115,16 +119,6 @@ def _packages() -> tuple[str, ...]:
     spec = sys.modules["__main__"].__spec__
     running = ".".join((spec.name if spec else "").split(".")[:2])
     return ("shared", running) if running.startswith("services.") else ("shared",)
-
-
-def _readiness(reasons: Mapping[str, str | None]) -> JSONResponse:
-    headers = {PROCESS_HEADER: str(os.getpgrp())}
-    error = not_ready(reasons)
-    if error is not None:
-        return problems.from_error(error, headers)
-    return JSONResponse(
-        {"status": "ready", "checks": dict.fromkeys(reasons, "ok")}, headers=headers
-    )
 
 
 def not_ready(reasons: Mapping[str, str | None]) -> NotReady | None:

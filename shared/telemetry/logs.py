@@ -46,7 +46,8 @@ def configure(*, service: str, level: str, form: str) -> None:
     """Send structlog and the standard library's loggers through one formatter."""
     as_json = form == "json" or (form == "auto" and not sys.stdout.isatty())
     renderers: Sequence[Any] = (
-        (structlog.processors.JSONRenderer(ensure_ascii=False), _escaped)
+        # Invisible characters are escaped; the line parses to the same value.
+        (structlog.processors.JSONRenderer(ensure_ascii=False), lambda *line: _seen(line[2]))
         if as_json
         else (_plain, structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty()))
     )
@@ -75,11 +76,6 @@ def configure(*, service: str, level: str, form: str) -> None:
 
 def _in_order(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
     return {key: line[key] for key in (*FIRST, *sorted(line)) if key in line}
-
-
-def _escaped(_logger: WrappedLogger, _method: str, line: str) -> str:
-    """Return a line of JSON without invisible characters, which parses to the same value."""
-    return _seen(line)
 
 
 def _plain(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:

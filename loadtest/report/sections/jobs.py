@@ -54,15 +54,6 @@ def workflow_link(run: dict[str, Any], job_id: str) -> str:
     return f"{ui}{place}" if _ADDRESS.fullmatch(ui) else ""
 
 
-def history_link(job: JobFacts) -> str:
-    """Return a job's history in the run's own folder; empty if it was not kept."""
-    return f"histories/{quote(job.job_id, safe='')}.json" if job.executions else ""
-
-
-def _is_drawn(job: JobFacts) -> bool:
-    return job.finished is not None and job.api[0].created is not None
-
-
 def _start(job: JobFacts) -> float:
     """Return when the job got the slot; its end if it never did."""
     granted = job.execution.granted if job.execution else None
@@ -137,9 +128,9 @@ def lanes(judgement: Judgement) -> Chart | None:
     pairs = [
         (stage, result)
         for stage, result in zip(judgement.books.stages, judgement.stages, strict=True)
-        if judgement.books.mocks and sum(map(_generations, stage.jobs.values())) <= MOST_GENERATIONS
+        if sum(len(job.generations) for job in stage.jobs.values()) <= MOST_GENERATIONS
     ]
-    if not pairs:
+    if not (judgement.books.mocks and pairs):
         return None
     stage, result = max(pairs, key=lambda pair: len(pair[0].jobs))
     drawn = _lanes(judgement.books, stage, result)
@@ -169,10 +160,6 @@ def _events(books: Books, stage: StageBook) -> Iterator[Lane]:
     for name, events in (("callbacks", receipts), ("faults", faults), ("kills", kills)):
         inside = [each for each in events if each[0] and stage.began <= each[0] <= stage.ended]
         yield Lane(name, [Bar(at, at, kind, text) for at, kind, text in inside if at])
-
-
-def _generations(job: JobFacts) -> int:
-    return len(job.generations)
 
 
 def _lanes(books: Books, stage: StageBook, result: StageResult) -> Block | None:
@@ -219,11 +206,10 @@ def worst(judgement: Judgement) -> Section:
     """Return the jobs that worked longest and every failure, with what each history says."""
     run = judgement.run
     jobs = [(stage, job) for stage in judgement.books.stages for job in stage.jobs.values()]
-    ended = sorted(
-        ((_end(j) - _start(j), s, j) for s, j in jobs if _is_drawn(j)), key=lambda each: -each[0]
-    )
+    drawn = [it for it in jobs if it[1].finished is not None and it[1].api[0].created is not None]
+    ended = sorted(drawn, key=lambda it: _start(it[1]) - _end(it[1]))
     numbers = ("#at work", "#queued", "#attempts", "where the time went")
-    slow = [_slow(s, j, workflow_link(run, j.job_id)) for _, s, j in ended[:SLOWEST]]
+    slow = [_slow(s, j, workflow_link(run, j.job_id)) for s, j in ended[:SLOWEST]]
     blocks: list[Block] = [
         Table(("job", "stage", "prompt", *numbers, "history"), slow, "The slowest")
     ]
@@ -283,8 +269,10 @@ def _bad(stage: StageBook, job: JobFacts, href: str) -> Cells:
 
 
 def _history(job: JobFacts) -> Cell:
-    href = history_link(job)
-    return Cell("JSON" if href else "not kept", href=href)
+    """Return a link to a job's history in the run's own folder."""
+    if not job.executions:
+        return Cell("not kept")
+    return Cell("JSON", href=f"histories/{quote(job.job_id, safe='')}.json")
 
 
 def _causes(job: JobFacts) -> Iterator[tuple[float, str]]:
