@@ -30,7 +30,7 @@ from shared.pipeline.records import StateActivities
 from shared.pipeline.settings import PipelineWorkerSettings
 from shared.pipeline.storage import Checker, Parts, Storage
 from shared.pipeline.vendor import Vendor
-from shared.semaphore.runner import DropInvalidSignals, WorkflowRunner
+from shared.semaphore.runner import WorkflowRunner
 from shared.store.chosen import chosen_store
 from shared.temporal.client import BUILD_ID
 
@@ -64,7 +64,7 @@ async def pipeline_worker(
             task_queue=task_queue or parts.pipeline.name,
             workflows=[workflow],
             activities=activities_of(parts, state, DrainActivities(parts)),
-            interceptors=[JobInterceptor(), DropInvalidSignals()],
+            interceptors=[JobInterceptor()],
             workflow_runner=runner,
             tuner=tuner(),
             sticky_queue_schedule_to_start_timeout=settings.pace.times.sticky,

@@ -16,7 +16,7 @@ from temporalio.worker import Replayer
 from shared.errors import TemporalUnavailable
 from shared.result_line import AWAY, CONNECT_SECONDS, print_result
 from shared.semaphore.messages import RunRef
-from shared.semaphore.runner import DropInvalidSignals, WorkflowRunner
+from shared.semaphore.runner import WorkflowRunner
 from shared.settings.payloads import PayloadSettings
 from shared.temporal.client import answer, connect
 from shared.temporal.codec import PayloadKeys, data_converter
@@ -39,7 +39,6 @@ async def replay(
     replayer = Replayer(
         workflows=workflows,
         data_converter=data_converter(keys),
-        interceptors=[DropInvalidSignals()],
         workflow_runner=WorkflowRunner(),
     )
     replayed, failures = 0, {}

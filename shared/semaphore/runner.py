@@ -1,29 +1,17 @@
-"""Run workflow code in the same way for workers and replays.
+"""Run workflow code in the same way for workers and replays."""
 
-A signal must have exactly one value, in JSON and not null; any other signal is dropped. The SDK
-drops only a signal whose value can't be read. For another number of values, and for a null, bytes
-or a protobuf, it calls the handler, whose error would fail the workflow's task, and every later
-one. A run that was reset fails before it does anything of its own.
-"""
-
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from google.protobuf.message import Message
-from temporalio import workflow
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import (
-    HandleSignalInput,
-    HandleUpdateInput,
-    Interceptor,
     UnsandboxedWorkflowRunner,
     Worker,
-    WorkflowInboundInterceptor,
     WorkflowInstance,
     WorkflowInstanceDetails,
-    WorkflowInterceptorClassInput,
 )
 from temporalio.worker._workflow_instance import _WorkflowInstanceImpl
 
@@ -57,7 +45,8 @@ class WorkflowRunner(UnsandboxedWorkflowRunner):
 
 
 class Instance(_WorkflowInstanceImpl):
-    """One run, which notices that it was reset, and a query that is ahead of its tasks."""
+    """One run, which notices that it was reset, what fits no handler, and a query that is ahead of
+    its tasks."""
 
     def __init__(self, det: WorkflowInstanceDetails, forget: Callable[[str], None] | None) -> None:
         super().__init__(det)
@@ -75,20 +64,29 @@ class Instance(_WorkflowInstanceImpl):
             self.call_soon(lambda: None)
         return super().activate(act)
 
+    def _process_handler_args(
+        self, name: str, payloads: Any, defn_name: Any, arg_types: Any, *rest: Any
+    ) -> list[Any]:
+        """Refuse what fits no handler: the SDK then drops the signal, and rejects the update.
+
+        By itself it calls the handler with another number of values, and with a null, bytes or a
+        protobuf, whatever its types. Its error would fail the task, and every later one.
+        """
+        args = super()._process_handler_args(name, payloads, defn_name, arg_types, *rest)
+        wrong = any(isinstance(each, bytes | Message | None) for each in args)
+        if wrong or len(args) != len(arg_types):
+            raise ValueError(f"{name} takes {len(arg_types)} JSON values.")
+        return args
+
     def _failed(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         """Fail the run without what else has come; it still answers queries."""
         first = WorkflowActivation()
         first.CopyFrom(act)
         del first.jobs[:]
         first.jobs.extend(job for job in act.jobs if job.HasField("initialize_workflow"))
-        if first.jobs:
-            # Its commands are dropped.
-            super().activate(first)
-        completion = WorkflowActivationCompletion(run_id=act.run_id)
-        failure = completion.successful.commands.add().fail_workflow_execution.failure
-        failure.message = RESET_MESSAGE
-        failure.application_failure_info.type = RESET
-        failure.application_failure_info.non_retryable = True
+        completion = super().activate(first)
+        del completion.successful.commands[:]
+        self._set_workflow_failure(ApplicationError(RESET_MESSAGE, type=RESET, non_retryable=True))
         return completion
 
     def _is_ahead(self, act: WorkflowActivation) -> bool:
@@ -101,32 +99,3 @@ class Instance(_WorkflowInstanceImpl):
         shown, began = self._shown, self._task_began
         self._shown, self._task_began = act.history_length, act.timestamp.ToNanoseconds()
         return self._shown > shown and self._task_began == began
-
-
-class DropInvalidSignals(Interceptor):
-    """Drop invalid signals; workers and replayers install it, because both must do the same."""
-
-    def workflow_interceptor_class(
-        self, input: WorkflowInterceptorClassInput
-    ) -> type[WorkflowInboundInterceptor]:
-        """Wrap the workflow's handlers."""
-        return _Inbound
-
-
-class _Inbound(WorkflowInboundInterceptor):
-    async def handle_signal(self, input: HandleSignalInput) -> None:
-        if _is_one_value(input.args):
-            await super().handle_signal(input)
-        else:
-            workflow.logger.warning(
-                "dropped a signal without exactly one JSON value: %s", input.signal
-            )
-
-    async def handle_update_handler(self, input: HandleUpdateInput) -> Any:
-        if not _is_one_value(input.args):
-            raise ApplicationError(f"{input.update} takes one JSON value.")
-        return await super().handle_update_handler(input)
-
-
-def _is_one_value(args: Sequence[Any]) -> bool:
-    return len(args) == 1 and not isinstance(args[0], bytes | Message | None)

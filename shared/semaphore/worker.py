@@ -14,7 +14,7 @@ from temporalio.workflow import NondeterminismError
 
 from .activities import SemaphoreActivities
 from .messages import SEMAPHORE_QUEUE
-from .runner import DropInvalidSignals, WorkflowRunner
+from .runner import WorkflowRunner
 from .state import SemaphoreRules
 from .watchdog import OnFailingDrains, Watchdog, end_stale_tries, running_semaphores
 from .workflow import SemaphoreWorkflow
@@ -34,12 +34,10 @@ def with_models(client: Client) -> Client:
     """Return the same client for pydantic messages, with its codec."""
     config = client.config()
     converter = config["data_converter"]
-    if converter.payload_converter_class is DefaultPayloadConverter:
-        config["data_converter"] = replace(
-            converter, payload_converter_class=PydanticPayloadConverter
-        )
-        return Client(**config)
-    return client
+    if converter.payload_converter_class is not DefaultPayloadConverter:
+        return client
+    config["data_converter"] = replace(converter, payload_converter_class=PydanticPayloadConverter)
+    return Client(**config)
 
 
 @asynccontextmanager
@@ -69,7 +67,6 @@ async def semaphore_worker(
             activities.find_jobs,
             activities.semaphore_rules,
         ],
-        interceptors=[DropInvalidSignals()],
         workflow_runner=runner,
         # A semaphore whose history does not replay would be stuck for good; after a failed one the
         # next one rebuilds. The watchdog ends one whose failure is refused.

@@ -13,10 +13,8 @@ from temporalio.bridge.proto.workflow_activation import (
 )
 from temporalio.common import Priority, TypedSearchAttributes
 from temporalio.converter import DefaultFailureConverter, PayloadConverter
-from temporalio.worker import WorkflowInterceptorClassInput
 from temporalio.worker._workflow_instance import WorkflowInstanceDetails
 
-from shared.semaphore.runner import DropInvalidSignals
 from tests.simulation.history import Event, Marker, Run, timestamp
 
 Job = WorkflowActivationJob
@@ -152,11 +150,6 @@ def _no_such_workflow() -> Failure:
 
 
 _DEFINITIONS: dict[type, Any] = {}
-INTERCEPTORS = [
-    DropInvalidSignals().workflow_interceptor_class(
-        WorkflowInterceptorClassInput(unsafe_extern_functions={})
-    )
-]
 
 
 def details_of(run: Run, definition: type, converter: PayloadConverter) -> WorkflowInstanceDetails:
@@ -167,7 +160,7 @@ def details_of(run: Run, definition: type, converter: PayloadConverter) -> Workf
     return WorkflowInstanceDetails(
         payload_converter_factory=lambda: converter,
         failure_converter_class=DefaultFailureConverter,
-        interceptor_classes=INTERCEPTORS,
+        interceptor_classes=[],
         defn=_DEFINITIONS[definition],
         info=workflow.Info(
             attempt=1,
