@@ -21,15 +21,13 @@ from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from .client import QUERY_TIMEOUT, start_semaphore, state_of
+from .client import start_semaphore, state_of, view_of
 from .messages import (
     CAPACITY,
     REQUEST_SIGNAL,
     SEMAPHORE_QUEUE,
     SEMAPHORE_WORKFLOW,
-    VIEW_QUERY,
     WITHDRAW_SIGNAL,
-    SlotView,
     drain_id,
     name_of,
     semaphore_id,
@@ -77,27 +75,27 @@ class Watchdog:
         self._rules = rules
         self._task_queue = task_queue
         self._on_failing_drains = on_failing_drains
-        self._kept: dict[str, asyncio.Task[None]] = {}
         # By semaphore and holder: the rounds in a row in which its code failed.
-        self._failing: dict[tuple[str, str], int] = {}
+        self._failing: dict[str, dict[str, int]] = {}
 
     async def run(self, names: Iterable[str]) -> None:
         """Look after these semaphores, each one that exists, and each one that an open run
         requests."""
-        found = {*names}
+        kept: dict[str, asyncio.Task[None]] = {}
         try:
             for number in count(1):
+                found = {*names}
                 with _surviving("all"):
                     found |= {*await running_semaphores(self._client)}
                     if number % REMIND_ROUNDS == 0:
                         found |= await remind(self._client, capacity=self._rules.capacity)
-                for name in found - self._kept.keys():
-                    self._kept[name] = asyncio.create_task(self._keep_running(name))
+                for name in found - kept.keys():
+                    kept[name] = asyncio.create_task(self._keep_running(name))
                 await asyncio.sleep(self._rules.care_seconds)
-                for name in [*self._kept]:
+                for name in kept:
                     await self.end_failing(name)
         finally:
-            for each in self._kept.values():
+            for each in kept.values():
                 each.cancel()
 
     async def _keep_running(self, name: str) -> None:
@@ -115,15 +113,12 @@ class Watchdog:
         A failing semaphore blocks all its users, and the next one rebuilds. A failing holder is
         drained like any other run that was ended from outside.
         """
+        before, self._failing[name] = self._failing.get(name, {}), {}
         with _surviving(name):
-            semaphore = self._client.get_workflow_handle(semaphore_id(name))
-            described = await semaphore.describe()
+            described = await self._client.get_workflow_handle(semaphore_id(name)).describe()
             pending = described.raw_description.pending_activities
-            failing = [
-                each
-                for each in pending
-                if each.activity_id.startswith(drain_id("")) and each.attempt > FAILED_DRAINS
-            ]
+            drains = [each for each in pending if each.activity_id.startswith(drain_id(""))]
+            failing = [each for each in drains if each.attempt > FAILED_DRAINS]
             self._on_failing_drains(name, len(failing))
             for each in failing:
                 seen = {"drain": each.activity_id, "tries": each.attempt}
@@ -132,19 +127,14 @@ class Watchdog:
             if is_failing(described):
                 await self._end(described, STANDS)
             # Without a holder there is nothing to ask.
-            elif self._rules.ends_failing and any(
-                each.activity_type.name == WATCH_RUN for each in pending
-            ):
-                view: SlotView = await semaphore.query(
-                    VIEW_QUERY, result_type=SlotView, rpc_timeout=QUERY_TIMEOUT
-                )
-                for holder in view.holders:
+            elif self._rules.ends_failing and pending:
+                for holder in (await view_of(self._client, name)).holders:
                     with _surviving(name):
                         run = self._client.get_workflow_handle(holder.job_id, run_id=holder.run_id)
                         seen_run = await run.describe()
-                        rounds = self._failing.pop((name, holder.run_id), 0) + 1
                         if is_failing(seen_run):
-                            self._failing[name, holder.run_id] = rounds
+                            rounds = before.get(holder.run_id, 0) + 1
+                            self._failing[name][holder.run_id] = rounds
                             if rounds >= FAILING_ROUNDS:
                                 await self._end(seen_run, FAILS)
 
@@ -226,21 +216,18 @@ async def end_stale_tries(client: Client, names: Iterable[str]) -> int:
     This runs before this process polls, so none is its own. If the other process is alive after
     all, its try is void, and the next try does the same work.
     """
-    ended = 0
+    ended, why = 0, ApplicationError("A process of the semaphore has started.")
     for name in names:
         with _surviving(name):
             described = await client.get_workflow_handle(semaphore_id(name)).describe()
             for each in described.raw_description.pending_activities:
-                own = each.activity_type.name in (FIND_JOBS, WATCH_RUN)
-                if own and each.state == STARTED:
+                if each.activity_type.name in (FIND_JOBS, WATCH_RUN) and each.state == STARTED:
                     stale = client.get_async_activity_handle(
                         workflow_id=described.id,
                         run_id=described.run_id,
                         activity_id=each.activity_id,
                     )
                     with _surviving(name):
-                        await stale.fail(
-                            ApplicationError("A process of the semaphore has started.")
-                        )
+                        await stale.fail(why)
                         ended += 1
     return ended
