@@ -5,33 +5,16 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
 
-from pydantic import ValidationError
 from temporalio import activity
 from temporalio.client import Client
-from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from .client import start_semaphore
-from .messages import (
-    ASK_ACTIVITY,
-    SEMAPHORE_QUEUE,
-    Ask,
-    granted_signal,
-    name_of,
-)
+from .messages import ASK_ACTIVITY, SEMAPHORE_QUEUE, Ask, Holder, Permit, granted_signal, name_of
 from .rebuild import find
 from .server import end_unreachable, grace_of, is_no_run, until_closed
-from .state import (
-    FIND_JOBS,
-    SEMAPHORE_RULES,
-    WATCH_RUN,
-    Ended,
-    Found,
-    SemaphoreRules,
-    Watch,
-)
+from .state import FIND_JOBS, SEMAPHORE_RULES, WATCH_RUN, Ended, Found, SemaphoreRules
 
 log = logging.getLogger(__name__)
 # Heartbeat after this share of the time-out, so that one beat may be late or lost.
@@ -49,12 +32,8 @@ class SemaphoreActivities:
         self._task_queue = task_queue
 
     @activity.defn(name=ASK_ACTIVITY)
-    async def ask(self, asked: dict[str, Any]) -> None:
-        """Take the request of a run (an `Ask`), and start the semaphore if there is none."""
-        try:
-            ask = Ask.model_validate(asked)
-        except ValidationError as error:
-            raise ApplicationError(str(error), type="unfit", non_retryable=True) from error
+    async def ask(self, ask: Ask) -> None:
+        """Take the request of a run, and start the semaphore if there is none."""
         await start_semaphore(
             self._client,
             ask.name,
@@ -69,37 +48,37 @@ class SemaphoreActivities:
         return self._rules
 
     @activity.defn(name=WATCH_RUN)
-    async def grant_and_watch(self, watch: Watch) -> Ended:
+    async def grant_and_watch(self, holder: Holder) -> Ended:
         """Signal the permit to its run, wait by long poll until that run closes, return how it
         closed.
 
         There is no release message that could be lost, and no lease that could lapse under good
         work.
         """
-        permit = watch.permit
-        handle = self._client.get_workflow_handle(permit.job_id, run_id=permit.run_id)
+        name, run = name_of(str(activity.info().workflow_id)), holder.run
+        permit = Permit(name=name, token=holder.token, **dict(run))
+        handle = self._client.get_workflow_handle(run.job_id, run_id=run.run_id)
         async with _beating():
             try:
-                await handle.signal(granted_signal(watch.name), permit)
+                await handle.signal(granted_signal(name), permit)
+                seen = {"semaphore": name, "job_id": run.job_id, "token": permit.token}
+                log.info("granted", extra=seen)
             except RPCError as error:
                 if not is_no_run(error):
                     raise
                 if error.status is RPCStatusCode.INVALID_ARGUMENT:
-                    await end_unreachable(self._client, watch)
-            else:
-                seen = {"semaphore": watch.name, "job_id": permit.job_id, "token": permit.token}
-                log.info("granted", extra=seen)
-            closed = await until_closed(self._client, watch.run)
-            return Ended(closed=closed, grace=await grace_of(self._client, watch, closed))
+                    await end_unreachable(self._client, name, run)
+            closed = await until_closed(self._client, run)
+            grace = await grace_of(self._client, name, holder.request, closed)
+        return Ended(closed=closed, grace=grace)
 
     @activity.defn(name=FIND_JOBS)
     async def find_jobs(self) -> Found:
         """Return holders and waiters, by the histories of the jobs and of earlier semaphores."""
         info = activity.info()
-        name = name_of(str(info.workflow_id))
+        name, run_id = name_of(str(info.workflow_id)), str(info.workflow_run_id)
         async with _beating():
-            run_id, now = str(info.workflow_run_id), info.started_time
-            found = await find(self._client, name, run_id=run_id, now=now)
+            found = await find(self._client, name, run_id=run_id, now=info.started_time)
         counts = {"holders": len(found.holders), "waiting": len(found.waiting)}
         log.info("semaphore rebuilt", extra={"semaphore": name, **counts})
         return found

@@ -80,6 +80,8 @@ RunId = Annotated[str, _text(100)]
 Name = Annotated[str, _text(200, r"^[^\x00-\x1f\x7f']+$")]
 Token = Annotated[int, Field(ge=0, lt=2**53)]
 Limit = Annotated[int, Field(ge=1, le=1000)]
+# With a name that the server refuses no task of the semaphore could complete.
+Accepted = Annotated[str, Field(min_length=1), AfterValidator(_accepted)]
 # A year; a place that is kept for longer has to be freed by an operator.
 Seconds = Annotated[float, Field(ge=0, le=366 * 86400)]
 
@@ -118,9 +120,8 @@ class CleanUp(Message):
     It gets a `Drain`, and returns a `Drained` when nothing of the run acts any more.
     """
 
-    # With a name that the server refuses no task of the semaphore could complete.
-    task_queue: Annotated[str, Field(min_length=1), AfterValidator(_accepted)]
-    activity: Annotated[str, Field(min_length=1), AfterValidator(_accepted)]
+    task_queue: Accepted
+    activity: Accepted
 
 
 class Wait(Message):
@@ -207,7 +208,7 @@ class Holder(Message):
         return self.request.run
 
 
-class Drain(Message):
+class Drain(RunRef):
     """Clear the vendors of what a run left: wait for `hold_seconds`, then look.
 
     `in_doubt`: a submit of the job may be on its way to a vendor, so an empty look-up proves
@@ -215,8 +216,6 @@ class Drain(Message):
     `since`: when the drain first began, if this one is a repeat.
     """
 
-    job_id: WorkflowId
-    run_id: RunId
     hold_seconds: float
     in_doubt: bool = True
     closed: Closed | None = None

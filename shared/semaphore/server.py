@@ -11,8 +11,7 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHistoryEv
 from temporalio.converter import DataConverter
 from temporalio.service import RPCError, RPCStatusCode
 
-from .messages import Closed, RunRef, granted_signal
-from .state import Watch
+from .messages import Closed, RunRef, SlotRequest, granted_signal
 
 T = TypeVar("T")
 SCHEDULED = "activity_task_scheduled_event_attributes"
@@ -25,9 +24,8 @@ CLOSED = {
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED: Closed.TERMINATED,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT: Closed.TIMED_OUT,
 }
-# How long a place is kept: beyond the time of its activities; at least, after an end from outside,
-# for local activities; if nothing is known, because the SDK holds heartbeats back for up to a
-# minute.
+# How long a place is kept: beyond the time of its activities; at least, for local activities; if
+# nothing is known, because the SDK holds heartbeats back for up to a minute.
 MARGIN, LEAST, UNKNOWN = 1.0, 3.0, 60.0
 UNREACHABLE = "The run has had too many signals to get its permit."
 _NAMESPACE = re.compile(r"Namespace \S+ is not found")
@@ -63,48 +61,46 @@ async def is_open(client: Client, run: RunRef) -> bool:
         return False
 
 
-async def end_unreachable(client: Client, watch: Watch) -> None:
+async def end_unreachable(client: Client, name: str, run: RunRef) -> None:
     """Terminate a run that the server takes no signals for, before it had any permit.
 
     It has had the most that the server allows, so it would hold its place for ever without knowing.
     """
-    if await _activity_time_left(client, watch) is None:
-        handle = client.get_workflow_handle(watch.run.job_id, run_id=watch.run.run_id)
+    if await _activity_time_left(client, name, run) is None:
+        handle = client.get_workflow_handle(run.job_id, run_id=run.run_id)
         await handle.terminate(reason=UNREACHABLE)
 
 
-async def grace_of(client: Client, watch: Watch, closed: Closed) -> float | None:
+async def grace_of(client: Client, name: str, request: SlotRequest, closed: Closed) -> float | None:
     """Return for how many seconds the place of a closed run is kept: 0 if it left nothing, None if
-    its clean-up finds that out.
+    its clean-up finds that out."""
+    is_orderly = closed is Closed.ORDERLY
+    if is_orderly and request.clean_up is not None:
+        return 0.0
+    left = await _activity_time_left(client, name, request)
+    if left is None or (is_orderly and not left):
+        return 0.0
+    if request.clean_up is not None:
+        return None
+    return max(left + MARGIN, LEAST) if request.grace is None else request.grace
+
+
+async def _activity_time_left(client: Client, name: str, run: RunRef) -> float | None:
+    """Return for how many seconds the activities of a closed run may run on; 0 if none ran, None if
+    the run never received a permit, so that it has begun nothing.
 
     An activity learns at its next heartbeat that its run has closed. One without heartbeats works
     until its time-out; one without a time-out gets `UNKNOWN`, like a run that the server does not
     know.
     """
-    request, is_orderly = watch.holder.request, closed is Closed.ORDERLY
-    if is_orderly and request.clean_up is not None:
-        return 0.0
-    left = UNKNOWN if closed is Closed.UNKNOWN else await _activity_time_left(client, watch)
-    if left is None or (is_orderly and not left):
-        return 0.0
-    if request.clean_up is not None:
-        return None
-    if request.grace is not None:
-        return request.grace
-    return max(left + MARGIN if left else 0.0, 0.0 if is_orderly else LEAST)
-
-
-async def _activity_time_left(client: Client, watch: Watch) -> float | None:
-    """Return for how many seconds the activities of a closed run may run on; 0 if none ran, None if
-    the run never received a permit, so that it has begun nothing."""
     running: dict[int, float] = {}
     has_permit = False
-    handle = client.get_workflow_handle(watch.run.job_id, run_id=watch.run.run_id)
+    handle = client.get_workflow_handle(run.job_id, run_id=run.run_id)
     try:
         async for event in handle.fetch_history_events():
             kind = event.WhichOneof("attributes")
             signal = event.workflow_execution_signaled_event_attributes.signal_name
-            has_permit = has_permit or signal == granted_signal(watch.name)
+            has_permit = has_permit or signal == granted_signal(name)
             if kind == SCHEDULED:
                 task = event.activity_task_scheduled_event_attributes
                 limits = (task.heartbeat_timeout, task.start_to_close_timeout)

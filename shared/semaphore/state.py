@@ -19,10 +19,7 @@ from .messages import (
     Holder,
     HolderView,
     Message,
-    Name,
-    Permit,
     Recall,
-    RunRef,
     Seconds,
     SemaphoreSettings,
     SlotRequest,
@@ -99,23 +96,6 @@ class SemaphoreRules(Message):
     beat_seconds: float = 10
     sticky_seconds: float = 0.4
     care_seconds: float = 30
-
-
-class Watch(Message):
-    """Signal a permit to its run, then wait until that run closes."""
-
-    name: Name
-    holder: Holder
-
-    @property
-    def permit(self) -> Permit:
-        """The permit to signal."""
-        return Permit(name=self.name, token=self.holder.token, **self.run.model_dump())
-
-    @property
-    def run(self) -> RunRef:
-        """The watched run."""
-        return self.holder.run
 
 
 class Ended(Message):

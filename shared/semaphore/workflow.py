@@ -44,7 +44,6 @@ from .state import (
     Permits,
     SemaphoreRules,
     SemaphoreState,
-    Watch,
 )
 
 M = TypeVar("M", bound=BaseModel)
@@ -69,12 +68,8 @@ class SemaphoreWorkflow:
 
     @workflow.init
     def __init__(self, state: SemaphoreState | None = None) -> None:
-        info = workflow.info()
-        self._name = name_of(info.workflow_id)
         self._permits = Permits(state or SemaphoreState())
         self._rules = SemaphoreRules()
-        # A state counts only from the run before; one that was started by hand may have an old one.
-        self._rebuilds = info.continued_run_id is None
         # Holders and waiters are known; until then each message waits.
         self._ready = False
         # What this run has added to its history, roughly.
@@ -93,13 +88,17 @@ class SemaphoreWorkflow:
             start_to_close_timeout=RULES_TIMEOUT,
         )
         self._permits.capacity = self._rules.capacity
-        if self._rebuilds:
+        # A state counts only from the run before; one that was started by hand may have an old one.
+        if workflow.info().continued_run_id is None:
             # Other stacks must see the owner during a rebuild, too.
             workflow.upsert_memo({MEMO_STACK: self._rules.stack})
             await self._rebuild()
-            self._rebuilds = False
         workflow.upsert_memo(self._memo())
-        self._begin()
+        for holder in self._permits.held.values():
+            self._keep(holder)
+        # Each new run starts all watches again: the more there are, the more it grants.
+        self._events = -GRANT_EVENTS * len(self._places)
+        self._ready = True
         while True:
             await workflow.wait_condition(lambda: self._can_grant() or self._is_long())
             if self._is_long():
@@ -122,7 +121,8 @@ class SemaphoreWorkflow:
         permits = Permits(found.model_copy(update={"waiting": ()}), capacity=rules.capacity)
         if found.is_new:
             permits.settings = self._permits.settings
-        if found.is_new and (recall := rules.recalls.get(self._name)) is not None:
+        recall = rules.recalls.get(name_of(workflow.info().workflow_id))
+        if found.is_new and recall is not None:
             # Needs a worker of those records.
             records = await _result(
                 OpenRecords,
@@ -140,14 +140,6 @@ class SemaphoreWorkflow:
                     permits.hold(SlotRequest(requested_at=now, clean_up=clean_up, **run), now)
         self._permits = permits
         self._queue(found.waiting)
-
-    def _begin(self) -> None:
-        """Watch all holders; from now on messages count."""
-        for holder in self._permits.held.values():
-            self._keep(holder)
-        # Each new run starts all watches again: the more there are, the more it grants.
-        self._events = -GRANT_EVENTS * len(self._places)
-        self._ready = True
 
     async def _message(self) -> None:
         """Count a message, and let it wait until holders and waiters are known."""
@@ -175,7 +167,7 @@ class SemaphoreWorkflow:
             ended = await _result(
                 Ended,
                 WATCH_RUN,
-                Watch(name=self._name, holder=holder),
+                holder,
                 about=f"grant to {run.job_id}, and watch it until it closes",
                 beats=self._rules.watch_seconds,
             )
@@ -187,13 +179,8 @@ class SemaphoreWorkflow:
             if (left := holder.drains_until - workflow.now()) > timedelta():
                 await workflow.sleep(left, summary=why)
         elif holder.drain is not None and clean_up is not None:
-            drain = Drain(
-                job_id=run.job_id,
-                run_id=run.run_id,
-                hold_seconds=DRAIN_HOLD_SECONDS,
-                closed=holder.drain,
-                since=holder.drains_since,
-            )
+            hold, since = DRAIN_HOLD_SECONDS, holder.drains_since
+            drain = Drain(hold_seconds=hold, closed=holder.drain, since=since, **dict(run))
             await _result(
                 Drained,
                 clean_up.activity,
@@ -269,7 +256,7 @@ class SemaphoreWorkflow:
     @workflow.query(name=VIEW_QUERY)
     def view(self) -> SlotView:
         """Return limit, pause, holders, and the first waiters."""
-        return self._permits.view().model_copy(update={"rebuilding": self._rebuilds})
+        return self._permits.view().model_copy(update={"rebuilding": not self._ready})
 
     @workflow.query(name=STATE_QUERY)
     def state(self) -> SemaphoreState | None:

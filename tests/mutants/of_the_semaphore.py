@@ -28,7 +28,7 @@ MUTANTS = (
     Mutant(
         name="watch-ends-early",
         breaks="a holder is taken for closed 50 ms after its grant",
-        old="            closed = await until_closed(self._client, watch.run)\n",
+        old="            closed = await until_closed(self._client, run)\n",
         new="            from .messages import Closed\n"
         "            await asyncio.sleep(0.05)\n            closed = Closed.ORDERLY\n",
         scene=SCENES["queue"],
@@ -92,7 +92,7 @@ MUTANTS = (
     Mutant(
         name="permit-not-signalled",
         breaks="a grant is noted and not told to its run",
-        old="await handle.signal(granted_signal(watch.name), permit)\n",
+        old="await handle.signal(granted_signal(name), permit)\n",
         new="pass\n",
         scene=SCENES["stands still"],
         rule="still_open",
@@ -101,9 +101,9 @@ MUTANTS = (
     Mutant(
         name="permit-signalled-twice",
         breaks="a run is told of its permit twice",
-        old="await handle.signal(granted_signal(watch.name), permit)\n",
+        old="await handle.signal(granted_signal(name), permit)\n",
         new="for _ in range(2):\n"
-        "                    await handle.signal(granted_signal(watch.name), permit)\n",
+        "                    await handle.signal(granted_signal(name), permit)\n",
         harmless="a run takes its permit once, and a repeat changes nothing",
     ),
     Mutant(

@@ -58,7 +58,8 @@ class Trial:
             function = self._worker.functions[self._activity.type]
             table = self._worker.server.table
             await self._dawdle()
-            args = table.from_payloads(self._activity.args)
+            hints = getattr(function, "__temporal_activity_definition").arg_types
+            args = table.from_payloads(self._activity.args, hints)
             payload = table.to_payload(await self._bounded(function(*args)))
         except asyncio.CancelledError as error:
             if self._reason != "cancel_requested":

@@ -1,6 +1,7 @@
 """The semaphore's watch of a run: what it signals, and how it ends."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -15,24 +16,34 @@ from temporalio.worker import Worker
 from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.slots import JOB_GATE
 from shared.semaphore.activities import SemaphoreActivities
-from shared.semaphore.messages import Closed, Holder, RunRef, SlotRequest, granted_signal
+from shared.semaphore.messages import (
+    Closed,
+    Holder,
+    Permit,
+    RunRef,
+    SlotRequest,
+    granted_signal,
+    semaphore_id,
+)
 from shared.semaphore.server import UNREACHABLE
-from shared.semaphore.state import Ended, SemaphoreRules, Watch
+from shared.semaphore.state import Ended, SemaphoreRules
 from tests.fixtures.eventually import PATIENCE_SECONDS, eventually
 from tests.fixtures.temporal import counts, running_server
 
 MOST_SIGNALS = "history.maximumSignalsPerExecution"
 
 
-def watch(run: RunRef) -> Watch:
-    now = datetime.now(UTC)
-    request = SlotRequest(requested_at=now, clean_up=GENVIDEO.clean_up, **run.model_dump())
-    return Watch(name=JOB_GATE, holder=Holder(request=request, token=1, since=now))
+def permit(run: RunRef) -> Permit:
+    return Permit(name=JOB_GATE, token=1, **run.model_dump())
 
 
 async def watched(client: Client, run: RunRef) -> Ended:
-    process = SemaphoreActivities(client, SemaphoreRules())
-    return await ActivityEnvironment().run(process.grant_and_watch, watch(run))
+    now = datetime.now(UTC)
+    request = SlotRequest(requested_at=now, clean_up=GENVIDEO.clean_up, **run.model_dump())
+    process, environment = SemaphoreActivities(client, SemaphoreRules()), ActivityEnvironment()
+    environment.info = replace(environment.info, workflow_id=semaphore_id(JOB_GATE))
+    holder = Holder(request=request, token=1, since=now)
+    return await environment.run(process.grant_and_watch, holder)
 
 
 async def a_run(client: Client) -> RunRef:
@@ -51,7 +62,7 @@ async def test_run_closed_before_any_grant_left_nothing(
     handle = client.get_workflow_handle(run.job_id)
     if had != "no permit":
         signal = granted_signal(JOB_GATE if had == "a permit" else "another")
-        await handle.signal(signal, watch(run).permit)
+        await handle.signal(signal, permit(run))
     await handle.terminate()
     assert await watched(client, run) == Ended(closed=Closed.TERMINATED, grace=grace)
 
@@ -67,7 +78,7 @@ async def test_run_that_takes_no_more_signals_is_ended_unless_it_has_its_permit(
         handle = client.get_workflow_handle(run.job_id)
         sent = [granted_signal(JOB_GATE) if had_permit else "other", "other"]
         for signal in sent:
-            await handle.signal(signal, watch(run).permit)
+            await handle.signal(signal, permit(run))
         watching = asyncio.create_task(watched(client, run))
         if had_permit:
             await eventually(
