@@ -7,8 +7,7 @@ which keeps closed jobs for DAYS. All name the stack that uses the namespace. Th
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Iterable
-from datetime import timedelta
+from collections.abc import Awaitable, Callable
 
 from google.protobuf.duration_pb2 import Duration
 from pydantic import BaseModel, computed_field
@@ -81,10 +80,9 @@ async def _findings_of(what: str, days: int) -> NamespaceFindings:
     try:
         findings.there = await _knows(client, see_namespace)
         if not findings.there and what == MAKE:
-            kept = Duration()
-            kept.FromTimedelta(timedelta(days=days))
             request = RegisterNamespaceRequest(
-                namespace=client.namespace, workflow_execution_retention_period=kept
+                namespace=client.namespace,
+                workflow_execution_retention_period=Duration(seconds=days * 86_400),
             )
             await client.workflow_service.register_namespace(request)
             await _until(lambda: _knows(client, missing_attributes))
@@ -106,7 +104,9 @@ async def _see_attributes(client: Client, findings: NamespaceFindings, *, fix: b
     findings.missing = {name: TYPES[name] for name in missing}
     findings.instead = {name: instead for name, instead in missing.items() if instead}
     if missing and not findings.instead and fix:
-        await _add(client, missing)
+        types = {name: OURS[name] for name in missing}
+        request = AddSearchAttributesRequest(namespace=client.namespace, search_attributes=types)
+        await client.operator_service.add_search_attributes(request)
 
         async def has_all() -> bool:
             return not await missing_attributes(client)
@@ -122,24 +122,14 @@ async def semaphore_stack(client: Client) -> str:
     Raises RPCError, or PayloadUnreadable if the name was encrypted with an unknown key.
     """
     try:
-        semaphore = await client.get_workflow_handle(semaphore_id(JOB_GATE)).describe(
-            rpc_timeout=QUERY_TIMEOUT
-        )
+        handle = client.get_workflow_handle(semaphore_id(JOB_GATE))
+        semaphore = await handle.describe(rpc_timeout=QUERY_TIMEOUT)
     except RPCError as error:
         if not is_gone(error):
             raise
         return ""
-    if semaphore.status is not WorkflowExecutionStatus.RUNNING:
-        return ""
-    name: str = await semaphore.memo_value(MEMO_STACK, "", type_hint=str)
-    return name
-
-
-async def _add(client: Client, names: Iterable[str]) -> None:
-    request = AddSearchAttributesRequest(
-        namespace=client.namespace, search_attributes={name: OURS[name] for name in names}
-    )
-    await client.operator_service.add_search_attributes(request)
+    runs = semaphore.status is WorkflowExecutionStatus.RUNNING
+    return str(await semaphore.memo_value(MEMO_STACK, "", type_hint=str)) if runs else ""
 
 
 async def _knows(client: Client, look: Callable[[Client], Awaitable[object]]) -> bool:

@@ -14,7 +14,7 @@ from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError
 
 from .client import change, free, start_semaphore, view_of
-from .messages import SEMAPHORE_QUEUE, Limit, Name, SlotChange, SlotView
+from .messages import SEMAPHORE_QUEUE, Limit, Name, SlotChange
 from .worker import semaphore_worker
 
 
@@ -78,28 +78,24 @@ async def _run(wanted: argparse.Namespace) -> int:
             config[key] = value  # type: ignore[literal-required]
     config.setdefault("target_host", "127.0.0.1:7233")
     client = await Client.connect(**config, data_converter=pydantic_data_converter)
-    if wanted.command == "serve":
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-        async with semaphore_worker(client, task_queue=wanted.task_queue, names=wanted.names):
-            sys.stdout.write(f"semaphores are kept on task queue {wanted.task_queue}\n")
-            sys.stdout.flush()
-            await asyncio.Event().wait()
-    view = await _asked(client, wanted)
-    sys.stdout.write(view.model_dump_json(indent=2, exclude_none=True) + "\n")
-    return 0
-
-
-async def _asked(client: Client, wanted: argparse.Namespace) -> SlotView:
     match wanted.command:
+        case "serve":
+            logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+            async with semaphore_worker(client, task_queue=wanted.task_queue, names=wanted.names):
+                sys.stdout.write(f"semaphores are kept on task queue {wanted.task_queue}\n")
+                sys.stdout.flush()
+                await asyncio.Event().wait()
         case "show":
-            return await view_of(client, wanted.name)
+            view = await view_of(client, wanted.name)
         case "free":
-            return await free(client, wanted.name, wanted.run_id)
+            view = await free(client, wanted.name, wanted.run_id)
         case "limit":
             await start_semaphore(client, wanted.name, task_queue=wanted.task_queue)
-            return await change(client, wanted.name, SlotChange(limit=wanted.limit))
+            view = await change(client, wanted.name, SlotChange(limit=wanted.limit))
         case command:
-            return await change(client, wanted.name, SlotChange(paused=command == "pause"))
+            view = await change(client, wanted.name, SlotChange(paused=command == "pause"))
+    sys.stdout.write(view.model_dump_json(indent=2, exclude_none=True) + "\n")
+    return 0
 
 
 if __name__ == "__main__":

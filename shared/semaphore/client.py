@@ -44,10 +44,9 @@ async def start_semaphore(
 
     `limit` counts only for a semaphore that does not exist yet.
     """
-    state = SemaphoreState(settings=SemaphoreSettings(limit=limit)) if limit else None
     await client.start_workflow(
         SEMAPHORE_WORKFLOW,
-        args=[state] if state else [],
+        args=[SemaphoreState(settings=SemaphoreSettings(limit=limit))] if limit else [],
         id=semaphore_id(name),
         task_queue=task_queue,
         task_timeout=WORKFLOW_TASK_TIMEOUT,

@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import datetime, timedelta
-from types import TracebackType
 from typing import Any, Self
 
 from temporalio import workflow
@@ -80,25 +79,6 @@ class Semaphore:
     async def __aenter__(self) -> Self:
         workflow.register_random_seed_callback(self._reset)
         self._holder = asyncio.current_task()
-        await self.acquire()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is GeneratorExit:
-            # The run's code is thrown away, perhaps in the middle of another run's task, which must
-            # not signal for it.
-            return
-        self._holder = None
-        self._check_not_reset()
-        self.release()
-
-    async def acquire(self) -> None:
-        """Wait for the permit."""
         try:
             await self.ask()
             await workflow.wait_condition(lambda: self.permit is not None)
@@ -111,6 +91,16 @@ class Semaphore:
                 raise asyncio.CancelledError from None
             raise
         self._check_not_reset()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is GeneratorExit:
+            # The run's code is thrown away, perhaps in the middle of another run's task, which must
+            # not signal for it.
+            return
+        self._holder = None
+        self._check_not_reset()
+        self.release()
 
     async def ask(self) -> None:
         """Mark this run as a requester, and return when the semaphore has its request."""

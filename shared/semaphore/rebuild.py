@@ -14,11 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 from temporalio.api.common.v1 import Payloads
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.client import (
-    Client,
-    WorkflowExecution,
-    WorkflowQueryFailedError,
-)
+from temporalio.client import Client, WorkflowExecution, WorkflowQueryFailedError
 from temporalio.converter import DataConverter
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -69,18 +65,16 @@ async def find(client: Client, name: str, *, run_id: str, now: datetime) -> Foun
     held = {each.run.run_id: each for each in state.holders}
     waiting = {each.run_id: each for each in state.waiting}
     for run in await find_jobs(client, name, now=now):
-        request, permit, known = run.request, run.permit, held.get(run.request.run_id)
+        request, known = run.request, held.get(run.request.run_id)
         waiting.pop(request.run_id, None)
         if run.open and run.asks:
             waiting[request.run_id] = request
         if known is not None and known.token <= run.released:
             # The run has given it back without that semaphore hearing of it.
             del held[request.run_id]
-        if permit is None or permit.token <= run.released:
-            continue
-        is_cleared = not run.open and permit.token < state.next_token
-        if not is_cleared and (known is None or known.token < permit.token):
-            held[request.run_id] = Holder(request=request, token=permit.token, since=now)
+        is_cleared = not run.open and run.token < state.next_token
+        if max(run.released, known.token if known else -1) < run.token and not is_cleared:
+            held[request.run_id] = Holder(request=request, token=run.token, since=now)
     # Milliseconds since 1970 are above every token that an earlier semaphore can have given.
     floor = max(state.next_token, int(now.timestamp() * 1000))
     queue = sorted((each for each in waiting.values() if each.run_id not in held), key=turn)
@@ -97,15 +91,13 @@ async def find(client: Client, name: str, *, run_id: str, now: datetime) -> Foun
 
 @dataclass
 class Seen:
-    """A run by its history: its request and its last permit.
-
-    `asks`: it wants a place. `released`: the last token that it returned.
-    """
+    """A run by its history. `asks`: it wants a place. `token`: of its last permit. `released`: the
+    last token that it returned."""
 
     request: SlotRequest
     asks: bool
     open: bool = True
-    permit: Permit | None = None
+    token: int = -1
     released: int = -1
 
 
@@ -167,7 +159,7 @@ async def _apply(converter: DataConverter, seen: Seen, event: HistoryEvent, name
     if granted.signal_name == granted_signal(name):
         permit = await read_one(converter, granted.input, Permit)
         if permit is not None and (permit.run_id, permit.name) == (run_id, name):
-            seen.permit = permit
+            seen.token = permit.token
     elif task.activity_type.name == ASK_ACTIVITY:
         asked = await read_one(converter, task.input, Ask)
         if asked is not None and (asked.request.run_id, asked.name) == (run_id, name):
@@ -199,19 +191,13 @@ async def find_predecessor(client: Client, name: str, run_id: str) -> SemaphoreS
         memo: Mapping[str, Any] = {}
         try:
             memo = await (await handle.describe()).memo()
-            state = await state_of(client, name, run.run_id)
+            if (state := await state_of(client, name, run.run_id)) is not None:
+                return state.model_copy(update=kept)
         except (RPCError, WorkflowQueryFailedError) as error:
             if not isinstance(error, RPCError) or error.status is UNQUERIED:
-                kept = kept or _kept_in(memo)
+                with suppress(ValidationError):
+                    found = SemaphoreSettings.model_validate(memo.get(MEMO_SETTINGS))
+                    kept = kept or {"settings": found}
             elif not is_gone(error):
                 raise
-        else:
-            if state is not None:
-                return state.model_copy(update=kept)
     return SemaphoreState.model_validate(kept) if kept else None
-
-
-def _kept_in(memo: Mapping[str, Any]) -> dict[str, SemaphoreSettings]:
-    with suppress(ValidationError):
-        return {"settings": SemaphoreSettings.model_validate(memo.get(MEMO_SETTINGS))}
-    return {}
