@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 
 from temporalio import activity
@@ -21,31 +22,29 @@ log = logging.getLogger(__name__)
 BEAT_SHARE = 0.48
 
 
+@dataclass
 class SemaphoreActivities:
     """The activities of the semaphore's process."""
 
-    def __init__(
-        self, client: Client, rules: SemaphoreRules, *, task_queue: str = SEMAPHORE_QUEUE
-    ) -> None:
-        self._client = client
-        self._rules = rules
-        self._task_queue = task_queue
+    client: Client
+    rules: SemaphoreRules
+    task_queue: str = SEMAPHORE_QUEUE
 
     @activity.defn(name=ASK_ACTIVITY)
     async def ask(self, ask: Ask) -> None:
         """Take the request of a run, and start the semaphore if there is none."""
         await start_semaphore(
-            self._client,
+            self.client,
             ask.name,
             requests=[ask.request],
             limit=ask.limit,
-            task_queue=self._task_queue,
+            task_queue=self.task_queue,
         )
 
     @activity.defn(name=SEMAPHORE_RULES)
     async def semaphore_rules(self) -> SemaphoreRules:
         """Return the rules of this process; the calling run keeps them."""
-        return self._rules
+        return self.rules
 
     @activity.defn(name=WATCH_RUN)
     async def grant_and_watch(self, holder: Holder) -> Ended:
@@ -57,7 +56,7 @@ class SemaphoreActivities:
         """
         name, run = name_of(str(activity.info().workflow_id)), holder.run
         permit = Permit(name=name, token=holder.token, **dict(run))
-        handle = self._client.get_workflow_handle(run.job_id, run_id=run.run_id)
+        handle = self.client.get_workflow_handle(run.job_id, run_id=run.run_id)
         async with _beating():
             try:
                 await handle.signal(granted_signal(name), permit)
@@ -67,9 +66,9 @@ class SemaphoreActivities:
                 if not is_no_run(error):
                     raise
                 if error.status is RPCStatusCode.INVALID_ARGUMENT:
-                    await end_unreachable(self._client, name, run)
-            closed = await until_closed(self._client, run)
-            grace = await grace_of(self._client, name, holder.request, closed)
+                    await end_unreachable(self.client, name, run)
+            closed = await until_closed(self.client, run)
+            grace = await grace_of(self.client, name, holder.request, closed)
         return Ended(closed=closed, grace=grace)
 
     @activity.defn(name=FIND_JOBS)
@@ -78,7 +77,7 @@ class SemaphoreActivities:
         info = activity.info()
         name, run_id = name_of(str(info.workflow_id)), str(info.workflow_run_id)
         async with _beating():
-            found = await find(self._client, name, run_id=run_id, now=info.started_time)
+            found = await find(self.client, name, run_id=run_id, now=info.started_time)
         counts = {"holders": len(found.holders), "waiting": len(found.waiting)}
         log.info("semaphore rebuilt", extra={"semaphore": name, **counts})
         return found

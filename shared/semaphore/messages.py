@@ -45,12 +45,10 @@ MEMO = "semaphore:"
 
 
 def semaphore_id(name: str) -> str:
-    """Return the workflow id of a semaphore."""
     return f"{_SEMAPHORE}{name}"
 
 
 def name_of(workflow_id: str) -> str:
-    """Return the name of the semaphore with this workflow id."""
     return workflow_id.removeprefix(_SEMAPHORE)
 
 
@@ -125,12 +123,7 @@ class CleanUp(Message):
 
 
 class Wait(Message):
-    """The options of a request.
-
-    Without `clean_up` the place is kept for `grace` seconds after the run was closed from outside,
-    or closed while one of its activities ran. Without `grace` it is kept for as long as the
-    time-outs of its activities allow them to run on.
-    """
+    """The options of a request, as `Semaphore` explains them."""
 
     priority: Annotated[int, Field(ge=1, le=5)] = DEFAULT_PRIORITY
     clean_up: CleanUp | None = None
@@ -204,7 +197,6 @@ class Holder(Message):
 
     @property
     def run(self) -> RunRef:
-        """The holding run."""
         return self.request.run
 
 
@@ -235,8 +227,6 @@ class OpenRun(RunRef):
 
 
 class OpenRecords(Message):
-    """All such runs."""
-
     runs: tuple[OpenRun, ...]
 
 

@@ -179,16 +179,13 @@ class Permits:
         return True
 
     def knows(self, run_id: str) -> bool:
-        """True if a run holds or waits."""
         return run_id in self.held or run_id in self.waiting
 
     def withdraw(self, run_id: str) -> None:
-        """Remove a run from the queue, if it is there."""
         if (request := self.waiting.pop(run_id, None)) is not None:
             del self._turns[bisect_left(self._turns, turn(request))]
 
     def can_grant(self) -> bool:
-        """True if a place is free and a run waits for it."""
         has_room = len(self.held) < self.settings.limit
         return has_room and not self.settings.paused and bool(self.waiting)
 
@@ -197,7 +194,6 @@ class Permits:
         return self.hold(self.waiting[self._turns[0][1]], now)
 
     def hold(self, request: SlotRequest, now: datetime) -> Holder:
-        """Make a run a holder."""
         self.withdraw(request.run_id)
         holder = Holder(request=request, token=self.next_token, since=now)
         self.next_token += 1
@@ -217,11 +213,7 @@ class Permits:
             limit=self.settings.limit,
             paused=self.settings.paused,
             holders=tuple(
-                HolderView(
-                    **dict(each.run),
-                    **dict(each),
-                    draining=each.drain is not None,
-                )
+                HolderView(**dict(each.run), **dict(each), draining=each.drain is not None)
                 for each in self.held.values()
             ),
             waiting=tuple(each.job_id for each in self.queue(VIEW_LENGTH)),

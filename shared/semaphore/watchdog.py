@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from itertools import count
 
 from temporalio.api.enums.v1 import PendingActivityState
@@ -59,24 +60,19 @@ FAILED_DRAINS = 5
 OnFailingDrains = Callable[[str, int], None]
 
 
+@dataclass
 class Watchdog:
     """Keeps semaphores running, and finds what they can't see: forgotten runs, holders whose code
-    fails, drains that fail, their own failing tasks. A silent semaphore delays no other."""
+    fails, drains that fail, their own failing tasks. A silent semaphore delays no other.
 
-    def __init__(
-        self,
-        client: Client,
-        rules: SemaphoreRules,
-        *,
-        task_queue: str = SEMAPHORE_QUEUE,
-        on_failing_drains: OnFailingDrains = lambda name, number: None,
-    ) -> None:
-        self._client = client
-        self._rules = rules
-        self._task_queue = task_queue
-        self._on_failing_drains = on_failing_drains
-        # By semaphore and holder: the rounds in a row in which its code failed.
-        self._failing: dict[str, dict[str, int]] = {}
+    `failing`: by semaphore and holder, the rounds in a row in which its code failed.
+    """
+
+    client: Client
+    rules: SemaphoreRules
+    task_queue: str = SEMAPHORE_QUEUE
+    on_failing_drains: OnFailingDrains = lambda name, number: None
+    failing: dict[str, dict[str, int]] = field(default_factory=dict)
 
     async def run(self, names: Iterable[str]) -> None:
         """Look after these semaphores, each one that exists, and each one that an open run
@@ -86,12 +82,12 @@ class Watchdog:
             for number in count(1):
                 found = {*names}
                 with _surviving("all"):
-                    found |= {*await running_semaphores(self._client)}
+                    found |= {*await running_semaphores(self.client)}
                     if number % REMIND_ROUNDS == 0:
-                        found |= await remind(self._client, capacity=self._rules.capacity)
+                        found |= await remind(self.client, capacity=self.rules.capacity)
                 for name in found - kept.keys():
                     kept[name] = asyncio.create_task(self._keep_running(name))
-                await asyncio.sleep(self._rules.care_seconds)
+                await asyncio.sleep(self.rules.care_seconds)
                 for name in kept:
                     await self.end_failing(name)
         finally:
@@ -101,10 +97,10 @@ class Watchdog:
     async def _keep_running(self, name: str) -> None:
         while True:
             with _surviving(name):
-                await start_semaphore(self._client, name, task_queue=self._task_queue)
+                await start_semaphore(self.client, name, task_queue=self.task_queue)
                 with suppress(WorkflowFailureError):
                     # A long poll that reports its end.
-                    await self._client.get_workflow_handle(semaphore_id(name)).result()
+                    await self.client.get_workflow_handle(semaphore_id(name)).result()
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def end_failing(self, name: str) -> None:
@@ -113,13 +109,13 @@ class Watchdog:
         A failing semaphore blocks all its users, and the next one rebuilds. A failing holder is
         drained like any other run that was ended from outside.
         """
-        before, self._failing[name] = self._failing.get(name, {}), {}
+        before, self.failing[name] = self.failing.get(name, {}), {}
         with _surviving(name):
-            described = await self._client.get_workflow_handle(semaphore_id(name)).describe()
+            described = await self.client.get_workflow_handle(semaphore_id(name)).describe()
             pending = described.raw_description.pending_activities
             drains = [each for each in pending if each.activity_id.startswith(drain_id(""))]
             failing = [each for each in drains if each.attempt > FAILED_DRAINS]
-            self._on_failing_drains(name, len(failing))
+            self.on_failing_drains(name, len(failing))
             for each in failing:
                 seen = {"drain": each.activity_id, "tries": each.attempt}
                 seen |= {"semaphore": name, "reason": each.last_failure.message}
@@ -127,20 +123,20 @@ class Watchdog:
             if is_failing(described):
                 await self._end(described, STANDS)
             # Without a holder there is nothing to ask.
-            elif self._rules.ends_failing and pending:
-                for holder in (await view_of(self._client, name)).holders:
+            elif self.rules.ends_failing and pending:
+                for holder in (await view_of(self.client, name)).holders:
                     with _surviving(name):
-                        run = self._client.get_workflow_handle(holder.job_id, run_id=holder.run_id)
+                        run = self.client.get_workflow_handle(holder.job_id, run_id=holder.run_id)
                         seen_run = await run.describe()
                         if is_failing(seen_run):
                             rounds = before.get(holder.run_id, 0) + 1
-                            self._failing[name][holder.run_id] = rounds
+                            self.failing[name][holder.run_id] = rounds
                             if rounds >= FAILING_ROUNDS:
                                 await self._end(seen_run, FAILS)
 
     async def _end(self, run: WorkflowExecutionDescription, reason: str) -> None:
         log.error("code keeps failing, run gets terminated", extra={"job_id": run.id})
-        await self._client.get_workflow_handle(run.id, run_id=run.run_id).terminate(reason=reason)
+        await self.client.get_workflow_handle(run.id, run_id=run.run_id).terminate(reason=reason)
 
 
 async def running_semaphores(client: Client) -> list[str]:
@@ -172,14 +168,11 @@ def is_failing(described: WorkflowExecutionDescription) -> bool:
 
 async def remind(client: Client, *, capacity: int = CAPACITY) -> set[str]:
     """Send the semaphores the requests of open runs that they don't know, as far as there is room,
-    and withdraw the waiters that are no open runs. One that was deleted would be drained before the
-    next one is granted.
+    and withdraw the waiters that are no open runs. Return the names of all that open runs request.
 
-    Return the names of all semaphores that open runs request.
-
-    The queue was full when such a run asked, or a rebuild's listing, which is eventually
-    consistent, has lacked it. One that has just begun may be among them; it counts once, however
-    often it is requested.
+    The queue was full when such a run asked, or a rebuild's late listing has lacked it. One that
+    has just begun counts once, however often it is requested. A deleted waiter would be drained
+    before the next one is granted.
     """
     marked: dict[str, list[WorkflowExecution]] = {}
     async for run in client.list_workflows(OPEN):

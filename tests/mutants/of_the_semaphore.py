@@ -28,7 +28,7 @@ MUTANTS = (
     Mutant(
         name="watch-ends-early",
         breaks="a holder is taken for closed 50 ms after its grant",
-        old="            closed = await until_closed(self._client, run)\n",
+        old="            closed = await until_closed(self.client, run)\n",
         new="            from .messages import Closed\n"
         "            await asyncio.sleep(0.05)\n            closed = Closed.ORDERLY\n",
         scene=SCENES["queue"],
@@ -164,8 +164,8 @@ MUTANTS = (
     Mutant(
         name="drain-not-shown",
         breaks="`GET /slots` does not say that a holder drains",
-        old="                    draining=each.drain is not None,\n",
-        new="                    draining=False,\n",
+        old="draining=each.drain is not None)",
+        new="draining=False)",
         scene=SCENES["terminated, a long drain"],
         rule="slots.draining",
         jobs=("#1",),

@@ -169,6 +169,8 @@ async def test_holder_with_failing_code_is_ended_and_drained(kept: Jobs) -> None
     await kept.book.has_entered("next")
     last = (await holder.fetch_history()).events[-1]
     assert last.workflow_execution_terminated_event_attributes.reason == FAILS
+    await watchdog.end_failing(JOB_GATE)
+    assert watchdog.failing == {JOB_GATE: {}}
 
 
 async def test_stuck_semaphore_is_ended_and_rebuilt(jobs: Jobs) -> None:
