@@ -143,6 +143,8 @@ def test_changed_code_restarts_only_its_service(stack: Stack, tmp_path: Path) ->
     for name in ("Makefile", ".dockerignore", ".env.example", "pyproject.toml"):
         shutil.copy(stack.root / name, tmp_path / "copy")
     (tmp_path / "copy" / ".venv").symlink_to(stack.root / ".venv")
+    # As a checkout under a umask of 077: the services are another user.
+    subprocess.run(["chmod", "-R", "go=", tmp_path / "copy" / "services"], check=True)
     other = dataclasses.replace(stack, root=tmp_path / "copy")
     services = ("temporal", "mock-comfyui", "mock-kling", "semaphore", "callback", "api")
     before = [containers(stack, service) for service in services]
