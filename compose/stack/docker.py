@@ -136,6 +136,10 @@ class Docker:
         words = ("run", "--rm", "--no-deps", "--name", name, *terminal, *handed, LOADTEST.name)
         interrupt = ("docker", "kill", "--signal", "INT", name) if alone else ()
         command = self._starting(*words, *arguments)
+        if alone:
+            # Where nobody reads its output any more, Compose would leave the container running.
+            read = '"$@" | { cat; cat >/dev/null; }'
+            command = ["bash", "-o", "pipefail", "-c", read, "bash", *command]
         return hand_over(command, self._env() | dict(env), interrupt=interrupt)
 
     def _env(self) -> dict[str, str]:
