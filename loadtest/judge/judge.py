@@ -61,7 +61,7 @@ from loadtest.judge.intervals import (
     sweep,
     within,
 )
-from loadtest.judge.pace import Spread, Timing, breakdown, schedule, spread, timing
+from loadtest.judge.pace import Spread, Timing, hand_overs, schedule, spread, timing
 from loadtest.judge.threshold import DEFAULTS, Threshold, parse
 from loadtest.times import duration, timestamp
 
@@ -109,7 +109,6 @@ class StageResult:
     gaps: list[float]
     vendor_idle: Spread
     hops: Spread
-    parts: dict[str, float] | None
     retries: RetryBook
     faults: FaultBook
     callbacks: CallbackBook
@@ -317,8 +316,8 @@ def judge_stage(
 ) -> StageResult:
     """Measure one stage; what follows from the findings of the whole run is counted later."""
     jobs = list(stage.jobs.values())
-    scheduled = schedule(stage) if books.mocked else None
-    gaps = scheduled.gaps if scheduled else []
+    pairs = hand_overs(schedule(stage)) if books.mocked else []
+    gaps = [hold.begin - last.end for last, hold in pairs]
     runs = [job.execution for job in jobs if job.execution]
     status = Counter(job.status for job in jobs)
     opened = sum(n for name, n in status.items() if name is not None and name not in ENDS)
@@ -337,11 +336,10 @@ def judge_stage(
         at_once={name: sweep(within(i, stage), stage.limit or 1) for name, i in intervals.items()},
         sampled_at_once=max((len(s.holders) for s in stage.samples), default=None),
         pace=timing(stage),
-        hand_over=spread(gap.hand_over for gap in gaps),
-        gaps=[gap.hand_over for gap in gaps],
-        vendor_idle=spread(gap.vendor_idle for gap in gaps),
+        hand_over=spread(gaps),
+        gaps=gaps,
+        vendor_idle=spread(hold.begin - last.vendor_end for last, hold in pairs),
         hops=spread(hop for run in runs for hop in run.hops),
-        parts=breakdown(scheduled) if scheduled else None,
         retries=retry_book(jobs),
         faults=fault_book(jobs),
         callbacks=callback_book(jobs) if books.callbacks_known else CallbackBook(),

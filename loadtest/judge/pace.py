@@ -1,10 +1,12 @@
-"""Measure how long a stage took, how long it had to take, and what each slot's time went to."""
+"""Measure how long a stage took, how long it had to take, and the hand-over between its jobs."""
 
 import heapq
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
+from typing import NamedTuple
 
 from loadtest.books.model import JobFacts, StageBook
 
@@ -111,16 +113,11 @@ def lower_bound(jobs: Iterable[tuple[float, float]], limit: int) -> float | None
     return max(longest, worst)
 
 
-SERVICE, RETRIES, BACK_OFF = "service", "failed generations", "back-off"
-BETWEEN, CALLBACK, STORING = "image to video", "callback or poll", "storing and closing"
-HAND_OVER, SUBMISSION, NO_WORK = "hand-over", "submission", "no work"
 # More at once is not limited by the slot.
 MOST_SLOTS = 1000
-PARTS = (SERVICE, RETRIES, BACK_OFF, BETWEEN, CALLBACK, STORING, HAND_OVER, SUBMISSION, NO_WORK)
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(NamedTuple):
     """A job holding a slot: first acceptance by a vendor to the close of its run."""
 
     job: JobFacts
@@ -130,47 +127,23 @@ class Hold:
     end: float
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """The time between a job and the next one, which waited for its slot."""
-
-    before: str
-    after: str
-    hand_over: float
-    vendor_idle: float
-
-
-@dataclass(slots=True)
-class Schedule:
-    """The slots of a stage, each with the jobs that it served in order."""
-
-    begin: float
-    end: float
-    slots: list[list[Hold]]
-    gaps: list[Gap] = field(default_factory=list)
-
-
-def schedule(stage: StageBook) -> Schedule | None:
-    """Assign a stage's jobs to its slots; return None without vendors' books or jobs."""
-    holds = sorted(filter(None, map(_hold, stage.jobs.values())), key=lambda hold: hold.begin)
-    if not holds:
-        return None
-    planned = [job.submission.planned for job in stage.jobs.values() if job.submission]
+def schedule(stage: StageBook) -> list[list[Hold]]:
+    """Return the slots of a stage, each with the jobs that it served in order."""
     slots: list[list[Hold]] = [[] for _ in range(min(stage.limit or 1, MOST_SLOTS))]
-    end = max(hold.end for hold in holds)
-    found = Schedule(min([*planned, holds[0].begin]), end, slots)
     free = [(-math.inf, number) for number in range(len(slots))]
     # The books don't say which slot a job had: of several, the one that fell free first is the one
     # that the next job had waited for.
-    for hold in holds:
+    for hold in sorted(filter(None, map(_hold, stage.jobs.values())), key=lambda hold: hold.begin):
         _, number = heapq.heappop(free)
-        slot = slots[number]
-        if slot and hold.asked <= (last := slot[-1]).end:
-            names = (last.job.job_id, hold.job.job_id)
-            found.gaps.append(Gap(*names, hold.begin - last.end, hold.begin - last.vendor_end))
-        slot.append(hold)
+        slots[number].append(hold)
         heapq.heappush(free, (hold.end, number))
-    return found
+    return slots
+
+
+def hand_overs(slots: list[list[Hold]]) -> list[tuple[Hold, Hold]]:
+    """Return each job with the next one of its slot, if that had waited for it."""
+    pairs = (pair for slot in slots for pair in pairwise(slot))
+    return [(last, hold) for last, hold in pairs if hold.asked <= last.end]
 
 
 def _hold(job: JobFacts) -> Hold | None:
@@ -184,51 +157,3 @@ def _hold(job: JobFacts) -> Hold | None:
     if asked is None:
         asked = job.submission.sent if job.submission else min(accepted)
     return Hold(job, asked, min(accepted), vendor_end, max(end, vendor_end))
-
-
-def breakdown(found: Schedule) -> dict[str, float]:
-    """Return the seconds of all slots together, by what they went to; they add up to slots x
-    makespan."""
-    spent = dict.fromkeys(PARTS, 0.0)
-    for slot in found.slots:
-        now = found.begin
-        for part, until in _phases(slot, found.end):
-            spent[part] += max(0.0, until - now)
-            now = max(now, until)
-    return spent
-
-
-def _phases(slot: list[Hold], end: float) -> Iterator[tuple[str, float]]:
-    """Return what a slot's time went to, each part with its end."""
-    free = -math.inf
-    for hold in slot:
-        if hold.asked <= free:
-            yield HAND_OVER, hold.begin
-        else:
-            yield NO_WORK, min(hold.asked, hold.begin)
-            yield SUBMISSION, hold.begin
-        made = [g for g in hold.job.generations if g.accepted is not None]
-        useful = {g.step: g for g in made if g.good}
-        step = None
-        for generation in made:
-            yield BACK_OFF if generation.step == step else BETWEEN, generation.accepted or 0.0
-            kept = useful.get(generation.step) is generation
-            ended = min(generation.finished or hold.end, hold.end)
-            yield SERVICE if kept else RETRIES, ended
-            step = generation.step
-        # A stage with callbacks has an activity that only waits.
-        if any(each.kind == f"collect_{step}" for each in hold.job.activities):
-            yield CALLBACK, min(_noticed(hold.job, hold.vendor_end), hold.end)
-        yield STORING, hold.end
-        free = hold.end
-    yield NO_WORK, end
-
-
-def _noticed(job: JobFacts, since: float) -> float:
-    """Return when a callback or a poll reported the end of the job's last generation."""
-    run = job.execution
-    if run is None:
-        return since
-    moments = [signal.at for signal in run.called_back]
-    moments += [activity.ended for activity in run.activities if activity.ended is not None]
-    return min((at for at in moments if at >= since), default=since)

@@ -51,7 +51,6 @@ def sections(judgement: Judgement) -> list[Section]:
         books.conservation,
         jobs.proof,
         pace.hand_over,
-        pace.efficiency,
         books.retries,
         books.callbacks,
         books.history,

@@ -10,7 +10,7 @@ from rich.console import Console
 from loadtest.books.executions import Execution
 from loadtest.books.load import load
 from loadtest.books.model import Books, JobFacts
-from loadtest.judge.pace import percentile, schedule
+from loadtest.judge.pace import hand_overs, percentile, schedule
 from loadtest.run.plan import planned
 from loadtest.run.session import run_plan
 from tools.bench.stack import StackUnderTest, hops
@@ -68,18 +68,20 @@ async def _run(stack: StackUnderTest, jobs: int, folder: Path) -> RunTimes:
 def of_books(books: Books, sampled: Sequence[float]) -> RunTimes:
     """A run's figures from its books, in the order of the slot."""
     [stage] = books.stages
-    scheduled = schedule(stage)
-    if scheduled is None or not scheduled.gaps:
+    slots = schedule(stage)
+    pairs = hand_overs(slots)
+    if not pairs:
         raise RuntimeError("the books show no job that followed another one")
-    work = {each.job.job_id: each for holds in scheduled.slots for each in holds}
-    pauses = [idle(work[g.before].job, work[g.after].begin) for g in scheduled.gaps]
+    work = [each for holds in slots for each in holds]
+    begin = min(job.submission.planned for job in stage.jobs.values() if job.submission)
+    pauses = [idle(last.job, hold.begin) for last, hold in pairs]
     service = sum(g.seconds for job in stage.jobs.values() for g in job.generations if g.good)
     return RunTimes(
         hop=median(sampled),
-        hand_overs=tuple(gap.hand_over for gap in scheduled.gaps),
+        hand_overs=tuple(hold.begin - last.end for last, hold in pairs),
         idles=tuple(filter(None, pauses)),
-        betweens=tuple(filter(None, (between(each.job) for each in work.values()))),
-        makespan_ratio=(scheduled.end - scheduled.begin) / service * len(scheduled.slots),
+        betweens=tuple(filter(None, (between(each.job) for each in work))),
+        makespan_ratio=(max(each.end for each in work) - begin) / service * len(slots),
     )
 
 

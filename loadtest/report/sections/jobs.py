@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import cycle, groupby, pairwise
+from itertools import cycle, groupby
 from typing import Any
 from urllib.parse import quote
 
@@ -13,7 +13,7 @@ from loadtest.books.model import RECORDS as JOURNAL
 from loadtest.books.model import TEMPORAL as HISTORIES
 from loadtest.judge.intervals import RECORDS, TEMPORAL, VENDORS
 from loadtest.judge.judge import Judgement, StageResult
-from loadtest.judge.pace import schedule
+from loadtest.judge.pace import hand_overs, schedule
 from loadtest.report.page import (
     BAD,
     GOOD,
@@ -143,15 +143,13 @@ def lanes(judgement: Judgement) -> Chart | None:
 def _events(books: Books, stage: StageBook) -> Iterator[Lane]:
     """Return what happened beside the vendors' work: hand-overs, callbacks, faults, and processes
     that restarted."""
-    jobs, found = stage.jobs.values(), schedule(stage)
-    slots = found.slots if found else []
+    jobs = stage.jobs.values()
     yield Lane(
         "hand-over",
         [
             Bar(before.end, after.begin, "slot", f"{after.job.job_id}, {duration(seconds)}")
-            for slot in slots
-            for before, after in pairwise(slot)
-            if after.asked <= before.end and (seconds := after.begin - before.end) > 0
+            for before, after in hand_overs(schedule(stage))
+            if (seconds := after.begin - before.end) > 0
         ],
     )
     receipts = ((r.at, "mark", f"{r.task_status}: {r.fate}") for j in jobs for r in j.receipts)

@@ -1,8 +1,8 @@
-"""How fast it went: the ladder, the hand-over between jobs, and where the slots' time went."""
+"""How fast it went: the ladder, and the hand-over between jobs."""
 
 from loadtest.judge.conserved import DUPLICATED, LOST
 from loadtest.judge.judge import Judgement, StageResult
-from loadtest.judge.pace import FORMULA, PARTS, Spread
+from loadtest.judge.pace import FORMULA, Spread
 from loadtest.report.page import BAD, GOOD, Block, Cell, Cells, Section, Table, Text, row
 from loadtest.times import duration
 
@@ -89,28 +89,4 @@ def _ratio(stage: StageResult) -> str | None:
     return (
         f"Stage {stage.name}: the median hand-over is {gap / hop:.1f} plain steps; "
         f"all hand-overs together are {share:.1%} of the slots' time."
-    )
-
-
-def efficiency(judgement: Judgement) -> Section:
-    """Return the lower bound, and every second above it by its cause."""
-    lead = f"Efficiency = bound / makespan. {FORMULA[0].upper()}{FORMULA[1:]}."
-    laid = [(stage, stage.parts) for stage in judgement.stages if stage.parts]
-    blocks: list[Block] = [Text("Without the vendors' clocks the parts can't be distinguished.")]
-    if laid:
-        totals = [sum(parts.values()) for _, parts in laid]
-        rows = [_shares(name, [parts[name] for _, parts in laid], totals) for name in PARTS]
-        rows.append(_shares("sum, to the last close", totals, totals))
-        # The makespan ends at the last end, the slots' time at the last close.
-        whole = [(stage.limit or 1) * (stage.pace.makespan or 0.0) for stage, _ in laid]
-        rows.append(_shares("slots x makespan, to the last end", whole, totals))
-        heads = [head for stage, _ in laid for head in (f"#stage {stage.name}", "#share")]
-        blocks = [Table(("part", *heads), rows, "The slots' time by what it went to")]
-    return Section("Efficiency", lead, blocks)
-
-
-def _shares(name: str, seconds: list[float], totals: list[float]) -> Cells:
-    pairs = zip(seconds, totals, strict=True)
-    return row(
-        name, *(text for s, all_ in pairs for text in (duration(s), f"{s / (all_ or 1):.1%}"))
     )
