@@ -47,8 +47,9 @@ class Numbered(NamedTuple):
 
 
 class Order(NamedTuple):
-    """An attempt that the workflow ordered of a stage."""
+    """An attempt that the workflow ordered of a stage, with our id of it."""
 
+    external_id: str
     step: str
     attempt: int
     token: int | None
@@ -68,6 +69,7 @@ class Timer(NamedTuple):
 class Activity:
     """An activity by the events of its life; of its tries the history keeps the last one."""
 
+    job_id: str
     kind: str
     body: Row
     scheduled: float
@@ -98,6 +100,11 @@ class Activity:
     @property
     def stage(self) -> str:
         return str(self.order.get("stage"))
+
+    @property
+    def external_id(self) -> str:
+        """Our id of that attempt."""
+        return f"{self.job_id}.{self.stage}.{self.order.get('attempt')}"
 
     @property
     def limits(self) -> Row:

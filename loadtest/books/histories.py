@@ -4,11 +4,14 @@ It is the server's own export. The judge holds every other book against it, so n
 a history, and no summary of one is kept.
 """
 
+import base64
+import json
 import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from loadtest.books.executions import (
     PERMIT,
@@ -22,29 +25,16 @@ from loadtest.books.executions import (
     Timer,
     Written,
 )
-from loadtest.books.payloads import (
-    attributes,
-    decoded,
-    fields,
-    first_of,
-    instant_of,
-    mapping_of,
-    seconds,
-    summary,
-    text_of,
-)
+from loadtest.books.facts import mapping
 from loadtest.books.raw import parsed
+from loadtest.times import instant
 
 _EXECUTION, _ACTIVITY = "EVENT_TYPE_WORKFLOW_EXECUTION_", "EVENT_TYPE_ACTIVITY_TASK_"
 _TASK, _MARKER = "EVENT_TYPE_WORKFLOW_TASK_", "EVENT_TYPE_MARKER_RECORDED"
 _TIMER = "EVENT_TYPE_TIMER_STARTED"
 _CLOSES = ("COMPLETED", "FAILED", "TIMED_OUT", "CANCELED", "TERMINATED", "CONTINUED_AS_NEW")
-_OUTCOMES = {
-    "COMPLETED": "completed",
-    "FAILED": "failed",
-    "TIMED_OUT": "timed_out",
-    "CANCELED": "cancelled",
-}
+_OUTCOMES = _CLOSES[:4]
+"""How an activity ends."""
 _AT_ONCE = (
     f"{_EXECUTION}STARTED",
     *(f"{_TASK}{how}" for how in ("COMPLETED", "FAILED", "TIMED_OUT")),
@@ -87,7 +77,7 @@ def read_events(job_id: str, events: Sequence[Row], *, size: int = 0) -> Executi
         kind=began["workflowType"]["name"],
         body=first_of(began.get("input")),
         tag=text_of(fields(began.get("searchAttributes"), "indexedFields").get("CustomTag")),
-        memo=mapping_of(fields(began.get("memo"), "fields").get("semaphore:job")),
+        memo=mapping(decoded(fields(began.get("memo"), "fields").get("semaphore:job"))),
         started=instant_of(events[0]),
         started_by=str(began.get("identity")),
         timeout=seconds(began.get("workflowExecutionTimeout")),
@@ -255,14 +245,15 @@ class _Reader:
         if kind == "SCHEDULED":
             input_ = first_of(body.get("input"))
             task = int(body.get("workflowTaskCompletedEventId") or 0)
-            activity = Activity(body["activityType"]["name"], input_, at, task)
+            activity = Activity(run.job_id, body["activityType"]["name"], input_, at, task)
             activity.pause = seconds(fields(body, "retryPolicy").get("initialInterval"))
             activity.most = int(fields(body, "retryPolicy").get("maximumAttempts") or 0)
             activity.heartbeat = activity.silence = seconds(body.get("heartbeatTimeout"))
             self.scheduled[str(event["eventId"])] = activity
             run.activities.append(activity)
             if isinstance(number := input_.get("attempt"), int) and "stage" in input_:
-                run.orders.append(Order(activity.stage, number, input_.get("token"), at, task))
+                order = activity.external_id, activity.stage, number, input_.get("token"), at, task
+                run.orders.append(Order(*order))
                 # An activity writes a version before it submits.
                 record = input_.get("record")
                 changes = record.get("transitions") if isinstance(record, dict) else None
@@ -271,7 +262,7 @@ class _Reader:
                     self._written(int(last["version"]), str(last["note"]), task=now, at=now.at)
             return
         known = self.scheduled.get(str(body.get("scheduledEventId")))
-        activity = known or Activity("", {}, at, 0)
+        activity = known or Activity(run.job_id, "", {}, at, 0)
         before, self.completed = self.completed, event if kind == "COMPLETED" else None
         if kind == "STARTED":
             if "stage" in activity.order:
@@ -285,7 +276,7 @@ class _Reader:
             if step and int(step["eventId"]) < int(body["scheduledEventId"]):
                 run.hops.append(round(at - instant_of(step), 6))
         elif kind in _OUTCOMES:
-            activity.ended, activity.outcome = at, _OUTCOMES[kind]
+            activity.ended, activity.outcome = at, kind.lower()
             activity.result = first_of(body.get("result"))
             if activity.result.get("vendor_id"):
                 run.results.append(activity.result)
@@ -321,3 +312,49 @@ def _permit(run: Execution) -> None:
             # A semaphore that starts finds runs in the list, and grants before they have asked.
             run.heard = min(run.heard or signal.at, signal.at)
             return
+
+
+def attributes(event: Row) -> Row:
+    """Return what an event says, whatever its kind."""
+    return mapping(
+        next((each for key, each in event.items() if key.endswith("EventAttributes")), None)
+    )
+
+
+def instant_of(event: Row) -> float:
+    at = instant(event.get("eventTime"))
+    if at is None:
+        raise ValueError("an event without an instant")
+    return at
+
+
+def seconds(text: object) -> float:
+    return float(str(text or "0s").removesuffix("s"))
+
+
+def summary(event: Row) -> str:
+    return text_of((event.get("userMetadata") or {}).get("summary")) or ""
+
+
+def fields(holder: Row | None, name: str) -> Row:
+    return (holder or {}).get(name) or {}
+
+
+def first_of(payloads: Row | None) -> Row:
+    """Return the first payload, where it is an object."""
+    return mapping(decoded(next(iter(fields(payloads, "payloads") or ()), None)))
+
+
+def text_of(payload: Row | None) -> str | None:
+    found = decoded(payload)
+    return found if isinstance(found, str) else None
+
+
+def decoded(payload: Any) -> Any:
+    """Return what a payload says, or None where that is no JSON."""
+    if not isinstance(payload, dict) or "data" not in payload:
+        return None
+    try:
+        return json.loads(base64.b64decode(payload["data"]))
+    except ValueError:
+        return None

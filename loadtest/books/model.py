@@ -301,18 +301,16 @@ class Books:
         """Books that could not be read at all: their silence says nothing of a job."""
         return {str(problem).split(":", 1)[0] for problem in self.run.get("unread") or []}
 
+    def totals(self, step: str) -> tuple[Row, Row]:
+        """Return what a mock had counted before the run, and after it."""
+        before, after = mapping(self.run.get("vendors_before")), mapping(self.vendors.get(step))
+        return mapping(before.get(step)), mapping(after.get("stats"))
+
     @cached_property
     def replanned(self) -> set[str]:
         """The mocks whose fault rules a user changed during the run: its books have the first."""
-        before = mapping(self.run.get("vendors_before"))
-        after = {step: mapping(mapping(self.vendors.get(step)).get("stats")) for step in self.mocks}
-        name = "plan_version"
-        return {s for s in self.mocks if mapping(before.get(s)).get(name) != after[s].get(name)}
-
-    @property
-    def armed(self) -> bool:
-        """Whether the mocks had any fault to inject."""
-        return bool(self.rules or self.replanned or self.run["plan"].get("faults"))
+        versions = {s: [it.get("plan_version") for it in self.totals(s)] for s in self.mocks}
+        return {step for step, (before, after) in versions.items() if before != after}
 
     def is_struck(self, kind: str, target: str) -> bool:
         """Whether chaos did this to a process or a workflow."""

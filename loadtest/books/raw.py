@@ -123,10 +123,23 @@ class RunFolder:
 
 def parsed(text: str) -> Any:
     """Return what a JSON text says; raise ValueError also for what our programs never write."""
-    found = json.loads(text, parse_constant=_number, parse_float=_number, parse_int=_whole)
+    found = json.loads(
+        text,
+        object_pairs_hook=_once,
+        parse_constant=_number,
+        parse_float=_number,
+        parse_int=_whole,
+    )
     if "\\u" in text:
         # Half of a character can't be written into a report.
         json.dumps(found, ensure_ascii=False).encode()
+    return found
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name in it stands twice")
     return found
 
 

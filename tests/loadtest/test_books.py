@@ -82,10 +82,11 @@ def test_endless_row_is_a_torn_one(run: Synthetic, monkeypatch: pytest.MonkeyPat
         "[" * 100_000,
         '{"at": NaN}',
         '{"at": 1e999}',
+        '{"at": 1, "at": 2}',
         '{"at": 1' + "0" * 99 + "}",
         '{"at": "\\ud800"}',
     ],
-    ids=["deep", "no number", "infinite", "endless", "half a character"],
+    ids=["deep", "no number", "infinite", "twice", "endless", "half a character"],
 )
 def test_foreign_row_is_a_torn_one(run: Synthetic, row: str) -> None:
     (run.folder.raw / raw.SLOTS).write_text(f"{row}\n", "utf-8")

@@ -75,8 +75,8 @@ def test_order_names_its_attempt_and_permit() -> None:
     story.activity("1", "request_video", 3.0, None, input=order)
     story.activity("1", "collect_video", 4.0, None, input={"accepted": {}})
 
-    assert [each[:4] for each in read_events("job-0", story.events).orders] == [
-        ("video", 2, 7, 3.0)
+    assert [each[:5] for each in read_events("job-0", story.events).orders] == [
+        ("job-0.video.2", "video", 2, 7, 3.0)
     ]
 
 
