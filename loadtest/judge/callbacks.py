@@ -10,9 +10,9 @@ from loadtest.books import raw
 from loadtest.books.executions import task_of
 from loadtest.books.facts import Callback, Generation, whole
 from loadtest.books.model import CALLBACK
-from loadtest.judge.clocks import OWN, RECEIVER, SERVER
+from loadtest.judge.clocks import OWN, RECEIVER, SERVER, SLOW
 from loadtest.judge.compare import Between, Finding, Number, OneOf
-from loadtest.judge.ledgers import ENDS, HOPS, SOON
+from loadtest.judge.ledgers import ENDS, HOPS
 from loadtest.judge.reference import Model
 from loadtest.times import instant
 
@@ -40,7 +40,7 @@ REFUSED = {
 """The mock's notes for deliveries that the receiver refuses before it knows their task."""
 PATIENCE = 9.9
 """Seconds for which a mock waits for an answer, before it reports the next change."""
-SLOW = ("ConnectTimeout", "ReadTimeout", "TimeoutError", "WriteTimeout")
+TIMED_OUT = ("ConnectTimeout", "ReadTimeout", "TimeoutError", "WriteTimeout")
 """The mock's notes for such a delivery."""
 AWAY = (502, 503, 504)
 """Statuses while Temporal, or the receiver behind a proxy, is away."""
@@ -55,8 +55,6 @@ NOT_AWAITED = (502, 504)
 """Replies of a proxy that got none from the receiver."""
 BESIDE = 0.25
 """Callbacks that are sent within this many seconds may be decided in any order."""
-BUSY = 2.0
-"""Seconds within which a receiver on a busy machine decides."""
 
 
 def of_job(model: Model) -> Iterator[Finding]:
@@ -91,15 +89,15 @@ def _delivery(
             expected["sent_at"] = None
     waits = [(each.sent or 0.0) + PATIENCE for each in before]
     if not bent and cause is not None:
-        since = [at for at, each in zip(waits, before, strict=True) if each.error in SLOW]
-        until = max([cause, *waits]) + SOON + HOPS * model.books.longest
+        since = [at for at, each in zip(waits, before, strict=True) if each.error in TIMED_OUT]
+        until = max([cause, *waits]) + SLOW + HOPS * model.books.longest
         low, high = max([cause - OWN, *since]), until if model.books.calm else None
         expected["sent_at"] = Between(low, high)
     if sent.reply is None:
         if not bent and CALLBACK in model.books.steady:
             ended = float(model.books.run.get("ended_at") or 0.0)
             waits_on = sent is made.callbacks[-1] and ended < (sent.sent or 0.0) + PATIENCE
-            expected["error"] = None if waits_on else OneOf(SLOW)
+            expected["error"] = None if waits_on else OneOf(TIMED_OUT)
         return expected
     expected["error"] = None
     if is_plain(made, sent) and sent.reply < 500 and is_adopted(model, made):
@@ -170,39 +168,34 @@ def is_adopted(model: Model, made: Generation) -> bool:
 
 
 def _deliveries(model: Model) -> Iterator[Finding]:
-    """Expect a receipt for each answered delivery, and no receipt without a delivery."""
-    job, books = model.job, model.books
-    bent = False
+    """Expect a receipt for each answered delivery, and none that was taken without a delivery."""
+    job, books, badly = model.job, model.books, 0
     sent, answered, possible = (Counter[tuple[str, str]]() for _ in range(3))
     for made in job.generations:
         for each in made.callbacks:
-            plain = notes_of(made, each) <= HARMLESS | {CONTRADICT}
-            key = made.vendor_id, _status(made, each)
-            bent |= not plain
-            sent[key] += each.sent is not None
-            answered[key] += each.answered and plain
+            notes, status = notes_of(made, each), str(each.status)
+            if CONTRADICT in notes:
+                status = "succeed" if status == "failed" else "failed"
+            plain, refused = notes <= HARMLESS | {CONTRADICT}, bool(notes & REFUSED)
+            badly += refused and 400 <= (each.reply or 0) < 500
             # A proxy may give up on a receiver that has accepted the delivery.
-            refused = not each.answered and each.reply not in (None, *NOT_AWAITED)
-            refused |= bool(notes_of(made, each) & REFUSED)
-            for status in (key[1],) if plain else books.changes | set(ENDS):
-                possible[made.vendor_id, status] += each.sent is not None and not refused
+            refused |= not each.answered and each.reply not in (None, *NOT_AWAITED)
+            sent[made.vendor_id, status] += each.sent is not None
+            answered[made.vendor_id, status] += each.answered and plain
+            for other in (status,) if plain else books.changes | set(ENDS):
+                possible[made.vendor_id, other] += each.sent is not None and not refused
         # The delivery after one that waits for its answer comes later.
         waits = any(e.sent and e.reply is None and e.error is None for e in made.callbacks)
-        due = books.changes if made.calls_back and made.good else frozenset()
-        for status in sorted(due | {str(each.status) for each in made.callbacks}):
-            told = told_of(model, made, status)
-            bent |= told is None or told.late or waits
-            if told is None:
-                continue
-            rows, name = [e for e in made.callbacks if e.status == status], made.external_id
-            late = told.late or waits or books.struck
-            counted = {"sent": len(rows), "answered": sum(each.answered for each in rows)}
-            counts = {"sent": Number(0 if late else told.times, None)}
-            counts["answered"] = Number(0, told.times)
-            yield from model.differ("callbacks", counted, counts, f"of[{name} {status}].")
+        due, rows = books.changes if made.calls_back and made.good else set(), Counter[str]()
+        rows.update(each.status for each in made.callbacks)
+        for status in sorted(due | rows.keys()):
+            if (told := told_of(model, made, status)) is not None:
+                times = 0 if told.late or waits or books.struck else told.times
+                told_so, counts = {"sent": rows[status]}, {"sent": Number(times, None)}
+                place = f"of[{made.external_id} {status}]."
+                yield from model.differ("callbacks", told_so, counts, place)
     # A token or a body that is refused leaves a receipt without a task.
-    sent_badly = [(g, e) for g in job.generations for e in g.callbacks if notes_of(g, e) & REFUSED]
-    least = min(sum(400 <= (each.reply or 0) < 500 for _, each in sent_badly), MOST_FORGED)
+    least = min(badly, MOST_FORGED)
     if (noted := sum(each.task_id is None for each in job.receipts)) < least:
         text = f"{least} deliveries without a token or a body that fits, {noted} receipts of them"
         yield model.found("receipts", text, least, noted)
@@ -211,59 +204,49 @@ def _deliveries(model: Model) -> Iterator[Finding]:
     # A mock that was killed has not noted every delivery.
     lost = any(map(books.was_killed, books.mocks))
     for key in sorted(sent.keys() | received.keys()):
-        there, out, well = received[key], sent[key], answered[key]
-        forged = taken[key] > possible[key] and not lost
-        if taken[key] < well or forged or (there > out and not bent):
+        out, well, there = sent[key], answered[key], received[key]
+        if taken[key] < well or (taken[key] > possible[key] and not lost):
             text = f"{key[1]} of {key[0]}: sent {out}, answered {well}, received {there}"
             yield model.found("receipts", text, out, there)
 
 
 def _signals(model: Model) -> Iterator[Finding]:
-    """Expect one signal for each end that a receipt calls applied, and no other signal."""
+    """Expect one signal for each end that a receipt calls applied, and no other signal; and that a
+    result is fetched after its activity, a poll or a callback has reported its end."""
     signals = model.job.called_back
-    ends = [r for r in model.job.receipts if r.task_status in ENDS]
     ids = tuple({r.external_id for r in model.job.receipts})
     rows = [*zip(model.job.receipts, model.job.rows.get(raw.RECEIPTS, ()), strict=True)]
-    for key in sorted({s.change for s in signals} | {r.change for r in ends}):
-        own = [r for r in ends if r.change == key]
+    ends = {r.change for r, _ in rows if r.task_status in ENDS}
+    for key in sorted({s.change for s in signals} | ends):
+        own = [(r, row) for r, row in rows if r.change == key and key in ends]
         sent = [s for s in signals if s.change == key]
-        least = sum(r.fate in ("applied", "early") for r in own)
-        unsure = sum(r.fate == "unknown" for r in own)
+        fates = Counter(r.fate for r, _ in own)
+        least = fates["applied"] + fates["early"]
         # Another receiver's receipt was undecided: one signal too many changes nothing.
-        unsure += sum(r.fate == "duplicate" for r in own) if unsure else 0
+        unsure = fates["unknown"] and fates["unknown"] + fates["duplicate"]
         if not least <= len(sent) <= least + unsure:
             text = f"{key[1]} of {key[0]}: {least} applied by its receipts, {len(sent)} signals"
             yield model.found("signals", text, least, len(sent))
-        first = min((r.at for r in own if r.at is not None), default=None)
+        first = min((r.at for r, _ in own if r.at is not None), default=-inf)
         for signal in sent:
             expected: dict[str, Any] = {"external_id": OneOf(ids)}
             if told := tuple({row.get("updated_at") for r, row in rows if r.change == key}):
                 expected["updated_at"] = OneOf(told)
             yield from model.differ("signals", signal.body, expected)
-            if first is not None and first > signal.at + model.clocks.between(RECEIVER, SERVER):
+            if first > signal.at + model.clocks.between(RECEIVER, SERVER):
                 text = f"{key[1]} was signalled before it was received"
                 yield model.found("receipts.received_at", text)
     for run in model.job.executions:
-        # A result is fetched after its activity, or a poll, or a callback has reported its end.
         done = [each for each in run.activities if each.outcome == "completed"]
         known = {task_of(each.result) for each in done if each.result.get("asset")}
         known |= {each.awaited for each in done} | {signal.change[0] for signal in signals}
-        for task in run.brought:
-            if task not in known:
-                yield model.found("signals", f"it fetched {task}, and nothing reported its end")
+        early = [task for task in run.brought if task not in known]
         for each in (each for each in run.activities if each.body.get("hinted")):
-            name = model.our_id(each.stage, each.order.get("attempt"))
-            heard = [s.at for s in run.called_back if s.body.get("external_id") == name]
+            heard = [s.at for s in run.called_back if s.body.get("external_id") == each.external_id]
             heard += [a.ended or 0.0 for a in done if a.awaited == each.awaited]
-            if min(heard, default=inf) > each.scheduled:
-                yield model.found("signals", f"it fetched {name}, and nothing reported its end")
-
-
-def _status(made: Generation, sent: Callback) -> str:
-    """Return the change that a delivery reported."""
-    if CONTRADICT not in notes_of(made, sent):
-        return str(sent.status)
-    return "succeed" if sent.status == "failed" else "failed"
+            early += [each.external_id] * (min(heard, default=inf) > each.scheduled)
+        for name in early:
+            yield model.found("signals", f"it fetched {name}, and nothing reported its end")
 
 
 def _fates(model: Model) -> Iterator[Finding]:
@@ -336,18 +319,19 @@ def _possible(
     if any(each.get("task_status") in ENDS for each in past) or (newer and status not in ENDS):
         fates.add("out_of_order")
     moved = any(
-        o.step == made.wanted and o.attempt > (made.attempt or 0) and o.at <= at + BUSY
+        o.step == made.wanted and o.attempt > (made.attempt or 0) and o.at <= at + SLOW
         for o in run.orders
     )
     # The record ends a moment before the run's close.
     last = max((each.at for each in run.versions), default=run.closed)
-    if moved or run.closed is None or (last or 0.0) <= at + BUSY:
+    if moved or run.closed is None or (last or 0.0) <= at + SLOW:
         fates.add("late")
     ended = any(each.get("task_status") in ENDS and _received(each) <= at - slack for each in past)
     if not ended and (run.closed is None or at <= run.closed + clocks):
         # The record learns of the task from the activity that brings its acceptance back.
-        noted = next((each.ended for each in run.activities if _accepts(each.result, made)), None)
-        if noted is None or at + BUSY >= noted:
+        told = (a for a in run.activities if a.result.get("accepted_at"))
+        noted = next((a.ended for a in told if a.result.get("vendor_id") == made.vendor_id), None)
+        if noted is None or at + SLOW >= noted:
             fates.add("applied")
         # The version with the task is written before the job waits for its end.
         waits = (a.scheduled for a in run.activities if a.awaited == made.vendor_id)
@@ -358,7 +342,3 @@ def _possible(
 
 def _received(row: dict[str, Any]) -> float:
     return instant(row.get("received_at")) or 0.0
-
-
-def _accepts(result: dict[str, Any], made: Generation) -> bool:
-    return bool(result.get("accepted_at")) and str(result.get("vendor_id")) == made.vendor_id

@@ -34,6 +34,8 @@ SKIPPED = 3
 looks are missing."""
 UNANSWERED = 2.0
 """A look that the API can't answer takes it some seconds: it waits for the semaphore."""
+SLOW = 2.0
+"""Seconds within which a service on a busy machine does what it does at once."""
 OWN = 0.005
 """Seconds by which processes of one machine may read their clock differently."""
 

@@ -31,18 +31,7 @@ from loadtest.judge import (
 )
 from loadtest.judge.clocks import Clocks, clocks
 from loadtest.judge.compare import Finding
-from loadtest.judge.conserved import (
-    CALLBACK_LOST,
-    CHARGED_TWICE,
-    CONDITIONED,
-    DUPLICATED,
-    LEFT_OPEN,
-    LOST,
-    ORPHANED,
-    OVERLAP,
-    REPORTED,
-    UNACCOUNTED,
-)
+from loadtest.judge.conserved import CONDITIONED, DUPLICATED, LOST, ORPHANED, REPORTED
 from loadtest.judge.fates import (
     CallbackBook,
     FaultBook,
@@ -303,10 +292,10 @@ def _of_stage(stage: StageResult) -> Iterator[Finding]:
                 f"ran beside {pair.first} for {duration(pair.end - pair.begin)} from "
                 f"{timestamp(pair.begin)} by {IN_WORDS[book]}, the limit being {stage.limit}"
             )
-            yield Finding(OVERLAP, pair.second, stage.number, text)
+            yield Finding(conserved.OVERLAP, pair.second, stage.number, text)
     for rule, named in (
-        (CALLBACK_LOST, stage.callbacks.lost),
-        (UNACCOUNTED, stage.retries.unaccounted + stage.faults.unaccounted),
+        (conserved.CALLBACK_LOST, stage.callbacks.lost),
+        (conserved.UNACCOUNTED, stage.retries.unaccounted + stage.faults.unaccounted),
     ):
         yield from (Finding(rule, job_id, stage.number, text) for job_id, text in named)
 
@@ -353,7 +342,7 @@ def judge_stage(
 def _count(result: StageResult, books: Books, found: list[Finding]) -> None:
     """Count what was found in a stage, and take its metrics."""
     own, counts = [finding for finding in found if finding.stage == result.number], result.counts
-    for rule in (LOST, DUPLICATED, ORPHANED, CHARGED_TWICE, LEFT_OPEN):
+    for rule in (LOST, DUPLICATED, ORPHANED, conserved.CHARGED_TWICE, conserved.LEFT_OPEN):
         counts[rule] = len({f.job_id for f in own if f.rule == rule})
     other = (*CONDITIONED, *REPORTED)
     counts["disagreements"] = len({f.job_id for f in own if f.rule not in other})
@@ -371,7 +360,7 @@ def _count(result: StageResult, books: Books, found: list[Finding]) -> None:
         "success_rate": counts["succeeded"] / planned if planned else 0.0,
         **{name: counts[name] for name in COUNTED},
         "still_open": counts["still open"],
-        "charged_twice": counts[CHARGED_TWICE] if mocked else None,
+        "charged_twice": counts[conserved.CHARGED_TWICE] if mocked else None,
         "callbacks_lost": len(result.callbacks.lost) if known else None,
         "faults_unaccounted": unaccounted if mocked else None,
         "max_at_once": max(most) if most else None,

@@ -10,7 +10,7 @@ from loadtest.books import raw
 from loadtest.books.executions import Order, task_of
 from loadtest.books.facts import Generation, mapping, owner
 from loadtest.books.model import PROCESSES, STEPS
-from loadtest.judge.clocks import OWN, SERVER
+from loadtest.judge.clocks import OWN, SERVER, SLOW
 from loadtest.judge.compare import Between, Finding, Number, OneOf, exactly
 from loadtest.judge.reference import Model
 from loadtest.times import instant
@@ -23,9 +23,9 @@ FREE, FILM = "0", "2"
 contract orders; its wire does not tell the price."""
 QUEUED = 0.02
 """The share of its time that a generation waits at a mock before it begins."""
-SOON, HOPS = 2.0, 4
-"""So many seconds and longest hops later a mock does what it is to do: it can't be frozen then, or
-the time from which they count is late as well."""
+HOPS = 4
+"""So many of the longest hops later, beside SLOW, a mock does what it is to do: it can't be frozen
+then, or the time from which they count is late as well."""
 OUT_OF_TIME = ("attempt_timed_out", "given_up", "generation_lost", "record_stands", "timeout")
 """Error codes of an attempt that ended before its vendor's own end."""
 AT_ONCE = 0.25
@@ -52,7 +52,7 @@ def of_job(model: Model) -> Iterator[Finding]:
 def _generation(model: Model, made: Generation) -> Iterator[Finding]:
     """Expect a row that belongs to an order of the history, lies in its time, and is consistent."""
     orders = (o for run in model.job.executions for o in run.orders)
-    order = next((o for o in orders if (o.step, o.attempt) == (made.wanted, made.attempt)), None)
+    order = next((o for o in orders if o.external_id == made.external_id), None)
     name, job, clocks, row = str(made.external_id), model.job, model.clocks, made.row
     of_stage = job.of(made.wanted)
     if order is None:
@@ -87,7 +87,7 @@ def _generation(model: Model, made: Generation) -> Iterator[Finding]:
         # No film can be made from a source that a fault has spoilt.
         if not met and not job.has_fault("result"):
             yield model.found(f"{made.step}_ledger.outcome", f"{name} failed, and no fault is why")
-    brought = model.run.brought.get(made.vendor_id)
+    run, brought = model.run, model.run.brought.get(made.vendor_id)
     if not made.charged:
         expected["units"] = OneOf((None, FREE))
     elif brought and model.books.is_default and not brought.get("units"):
@@ -97,17 +97,19 @@ def _generation(model: Model, made: Generation) -> Iterator[Finding]:
     if made.finished is not None and made.accepted is not None:
         seconds = made.finished - made.accepted
         expected["seconds"] = Number(seconds - 1e-4, seconds + 1e-4)
-    if made.good and job.status in ("succeeded", "degraded"):
-        end = _brought(model, made)
-        if end is not None:
+    if made.good and job.status in ("succeeded", "degraded") and made.vendor_id in run.brought:
+        # The generation had ended when the history got its result.
+        ends = {task_of(a.result): a.ended for a in run.activities[::-1] if a.result.get("asset")}
+        if (end := ends.get(made.vendor_id, run.closed)) is not None:
             latest = end + clocks.between(made.step, SERVER)
             expected["finished_at"] = Between(made.started, latest)
             if "reported_at" in row and not model.books.was_killed(made.step):
                 expected["reported_at"] = Between(None, latest, missing=True)
-    if (kept := _kept(model, made)) is not None:
-        expected |= {"job_id": kept, "outcome": OneOf(("succeeded", "succeed"))}
-        # Of a picture only the pixels are stored.
-        if (stored := job.files.get(made.wanted)) and made.wanted == STEPS[-1]:
+    # Of a picture only the pixels are stored.
+    if model.plain and job.status == "succeeded" and made.wanted == STEPS[-1]:
+        own = (r for r in run.results if str(r.get("asset_url")).endswith(f"/{made.wanted}"))
+        stored, [*_, kept] = job.files.get(made.wanted), ["", *map(task_of, own)]
+        if stored and kept == made.vendor_id:
             expected["sha256"] = stored.sha256
     expected |= _source(model, made)
     yield from _reason(model, made)
@@ -122,7 +124,7 @@ def _begun(model: Model, made: Generation) -> float | None:
     alone = books.calm and books.limit == 1 and not (books.foreign or any(others))
     if made.accepted is None or not (made.good and alone and made.step in PROCESSES):
         return made.finished
-    late = SOON + HOPS * books.longest + QUEUED * made.seconds
+    late = SLOW + HOPS * books.longest + QUEUED * made.seconds
     return min(made.accepted + late, made.finished or inf)
 
 
@@ -130,8 +132,8 @@ def _submitted(model: Model, made: Generation, order: Order) -> float:
     """Return the earliest time at which the vendor can have accepted an order: its activity had
     begun, if that was tried once."""
     clocks, earliest = model.clocks, order.at
-    of_order = made.wanted, made.attempt
-    tries = [a for a in model.job.activities if (a.stage, a.body.get("attempt")) == of_order]
+    own = (a for a in model.job.activities if a.external_id == made.external_id)
+    tries = [each for each in own if "attempt" in each.body]
     # Chaos resets activities, which then count their tries from 1.
     if len(tries) == 1 and tries[0].attempt == 1 and not model.books.struck:
         earliest = max(earliest, tries[0].started or 0.0)
@@ -144,10 +146,10 @@ def _reason(model: Model, made: Generation) -> Iterator[Finding]:
     if made.outcome != "failed" or not made.error or bent or model.books.struck:
         return
     for each in model.job.activities:
-        of_order = each.stage, each.order.get("attempt")
+        own = each.external_id == made.external_id
         failed = each.outcome == "failed" and each.error_class not in OUT_OF_TIME
         said = each.error_message or ""
-        if failed and of_order == (made.wanted, made.attempt) and made.error not in said:
+        if failed and own and made.error not in said:
             text = (
                 f"{made.external_id} failed with {made.error} at its vendor, "
                 f"and is recorded as {said}"
@@ -162,26 +164,6 @@ def _prompts(model: Model, step: str) -> tuple[str, ...]:
         return ()
     styled = f"{text}, {said['style']}" if step == "image" else text
     return (text[:SHOWN], styled[:SHOWN])
-
-
-def _brought(model: Model, made: Generation) -> float | None:
-    """Return when the history got the vendor's result: the generation had ended by then."""
-    for each in model.run.activities:
-        if each.result.get("asset") and task_of(each.result) == made.vendor_id:
-            return each.ended
-    return model.run.closed if made.vendor_id in model.run.brought else None
-
-
-def _kept(model: Model, made: Generation) -> str | None:
-    """Return the vendor's id in the history, if the job kept this generation."""
-    if not model.plain or model.job.status != "succeeded" or not made.good:
-        return None
-    last = max(order.attempt for order in model.run.orders if order.step == made.wanted)
-    twins = [g for g in model.job.of(made.wanted) if g.attempt == last]
-    if twins != [made]:
-        return None
-    kept = [r for r in model.run.results if str(r.get("asset_url")).endswith(f"/{made.wanted}")]
-    return task_of(kept[-1]) if kept else None
 
 
 def _source(model: Model, made: Generation) -> dict[str, Any]:
@@ -219,8 +201,8 @@ def _attempts(model: Model) -> Iterator[Finding]:
     it."""
     job, asked = model.job, _prompts(model, STEPS[-1])
     for run, order in ((each, o) for each in job.executions for o in each.orders):
-        name = model.our_id(order.step, order.attempt)
-        made = [g for g in job.of(order.step) if g.attempt == order.attempt]
+        name = order.external_id
+        made = [g for g in job.generations if g.external_id == name]
         met = [f for f in job.faults if f.external_id == name]
         faults = {f"{f.where}.{f.do}" for f in met}
         # A mock makes progress all the time, unless a fault holds it up.
@@ -245,8 +227,6 @@ def _attempts(model: Model) -> Iterator[Finding]:
 def _results(model: Model) -> Iterator[Finding]:
     """Expect that vendors made the results in the history well, as the job's own files."""
     job, pipeline = model.job, model.books.pipeline
-    ids = tuple(sorted(g.vendor_id for g in job.generations))
-    good = tuple(sorted(g.vendor_id for g in job.generations if g.good))
     own = tuple(f"{job.job_id}/{stage.name}" for stage in pipeline)
     prices = {(str(g.external_id), g.units) for g in job.generations if "units" in g.row}
     for result in model.run.results:
@@ -255,7 +235,9 @@ def _results(model: Model) -> Iterator[Finding]:
         expected: dict[str, Any] = {"file": OneOf(own)} if url else {}
         step = file.rpartition("/")[2]
         if model.books.mocked or model.books.shows(step):
-            expected["vendor_id"] = OneOf(good if result.get("asset") else ids)
+            made = (g for g in job.generations if g.good or not result.get("asset"))
+            ids = sorted(g.vendor_id for g in made if not url or step == g.wanted)
+            expected["vendor_id"] = OneOf(tuple(ids))
         # A vendor may have a price, and a wire that does not tell it.
         if prices and not units.items() <= prices:
             expected["units"] = dict(prices)

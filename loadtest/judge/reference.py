@@ -18,10 +18,10 @@ from loadtest.books.executions import DRAIN, GRANTED, PROGRESS, Execution, task_
 from loadtest.books.facts import mapping
 from loadtest.books.model import OUTSIDE, RESET, START_AGAIN, Books, JobFacts, StageBook
 from loadtest.books.prompts import priority, prompt, style
-from loadtest.judge.clocks import RUNNER, SERVER, Clocks
+from loadtest.judge.clocks import RUNNER, SERVER, SLOW, Clocks
 from loadtest.judge.compare import Begins, Between, Finding, Number, OneOf, Subject
 
-BEGINS = re.compile(r"(?:\w+ stored; )?(\w+), attempt (\d+) of (\d+)")
+BEGINS = re.compile(r"(?:\w+ stored; )?(\w+), attempt (\d+) of \d+")
 STORED = re.compile(r"(\w+) stored\b.*", re.DOTALL)
 REFUSED = re.compile(r"(\w+) refused: .*", re.DOTALL)
 PERCENT = re.compile(r"(\d+) %")
@@ -49,8 +49,6 @@ RECORD_STANDS = "record_stands"
 """The code of an attempt that ends before its submit: the record has a later version."""
 CALL_FAILS = ("refuse", "lose-reply", "reset", "accept-late")
 """Faults that fail the call that they meet."""
-LAST_TASK = 2.0
-"""Seconds in which a worker learns of an end from outside, by the answer to its current task."""
 LAG = 0.05
 """Seconds by which the server's list of runs, a store of its own, may differ from histories."""
 MOST_ATTEMPTS, BACK_OFF = 4, 1.0
@@ -118,10 +116,6 @@ class Model(Subject):
     @property
     def last(self) -> State:
         return self.states[max(self.states)] if self.states else State()
-
-    def our_id(self, stage: str, attempt: object) -> str:
-        """Return our id of an attempt at a stage."""
-        return f"{self.job_id}.{stage}.{attempt}"
 
 
 def model_of(job: JobFacts, stage: StageBook, books: Books, clocks: Clocks) -> Model:
@@ -210,11 +204,11 @@ def _run(model: Model) -> Iterator[Finding]:
     }
     # A job's time is limited by its own timer, at whose end the vendors are cleared.
     expected |= {"tag": model.book.tag, "timeout": 0.0}
-    # A run that chaos ends while its last task writes the job's end never learns of it; a frozen
-    # worker began that task long before.
+    # A run that chaos ends while its last task writes the job's end learns of it by the answer to
+    # that task; a frozen worker began it long before.
     written = job.changes[-1].at if job.changes and model.books.disturbed.get(job.job_id) else None
     outside = run.status in OUTSIDE and written is not None
-    if job.ended and not (outside and (written or 0.0) < (run.closed or 0.0) + LAST_TASK):
+    if job.ended and not (outside and (written or 0.0) < (run.closed or 0.0) + SLOW):
         ways = tuple(how for how, ends in CLOSED_AS.items() if job.status in ends)
         expected["status"] = OneOf(ways)
     done = run.result.get("status") == "succeeded"
@@ -236,10 +230,6 @@ def _run(model: Model) -> Iterator[Finding]:
     if "priority" in run.memo:
         expected["memo.priority"] = model.planned["priority"]
     yield from model.differ(HISTORY, row, expected)
-    for each in run.versions:
-        if begins := BEGINS.fullmatch(each.note):
-            most, place = {"attempts": int(begins[3])}, f"versions[{each.version}]."
-            yield from model.differ(HISTORY, most, {"attempts": MOST_ATTEMPTS}, place)
 
 
 def _orders(model: Model, run: Execution) -> Iterator[Finding]:
@@ -299,11 +289,10 @@ def _orders(model: Model, run: Execution) -> Iterator[Finding]:
 def _reports(model: Model, run: Execution) -> Iterator[Finding]:
     """Expect of an attempt few reports of its progress, and of each try one of a wait."""
     for order in run.orders if not model.books.struck else ():
-        name = model.our_id(order.step, order.attempt)
+        name = order.external_id
         own = [each for each in run.signalled(PROGRESS) if each.body.get("external_id") == name]
         waits = sum(bool(each.body.get("waiting")) for each in own)
-        of_order = order.step, order.attempt
-        tries = [a for a in run.activities if (a.stage, a.order.get("attempt")) == of_order]
+        tries = [each for each in run.activities if each.external_id == name]
         most = 1 + (max((each.at for each in own), default=order.at) - order.at) / REPORTED_EVERY
         # The history has no count of the tries of an activity that it has not seen end.
         known = sum(a.attempt for a in tries) if all(a.ended for a in tries) else None
@@ -316,22 +305,7 @@ def _activities(model: Model, run: Execution) -> Iterator[Finding]:
     """Expect each activity within its run's time, the pauses between its tries, in each order the
     job's own input and the result of the stage before, an armed fault behind each injected failure,
     and a try for each such fault."""
-    met = {fault.external_id for fault in model.job.faults}
-    refused = {fault.external_id for fault in model.job.faults if fault.do == "refuse"}
-    # Faults of several kinds may fail one call, but only one of each kind.
-    kinds = Counter((f.external_id, f.where, f.do) for f in model.job.faults)
-    least: dict[object, int] = {}
-    for (name, where, do), count in kinds.items():
-        if where == "submit" and do in CALL_FAILS:
-            least[name] = max(count, least.get(name, 0))
-    asked_for = {
-        fault.external_id: float(fault.given.get("retry_after") or 0.0)
-        for fault in model.job.faults
-        if fault.do == "refuse" and fault.where == "submit" and fault.given.get("status") in BUSY
-    }
-    ordered: dict[tuple[str, object], float] = {
-        (each.step, each.attempt): each.at for each in reversed(run.orders)
-    }
+    ordered = {each.external_id: each.at for each in reversed(run.orders)}
     work = next((each.heartbeat for each in run.activities if "stage" in each.order), None)
     tries = Counter[str]()
     made = {task_of(each): each["source_url"] for each in run.results if each.get("source_url")}
@@ -341,15 +315,18 @@ def _activities(model: Model, run: Execution) -> Iterator[Finding]:
     for each in run.activities:
         order = each.order
         given, source = mapping(order.get("inputs")), mapping(order.get("source"))
+        name, pause = each.external_id, 0.0
+        met = [fault for fault in model.job.faults if fault.external_id == name]
+        submits = [fault for fault in met if fault.where == "submit"]
+        busy = [f for f in submits if f.do == "refuse" and f.given.get("status") in BUSY]
         # An operator's reset begins a try at once.
-        name, pause = model.our_id(each.stage, each.order.get("attempt")), 0.0
         if each.attempt > 1 and not model.books.struck:
-            pause = max((each.attempt - 1) * each.pause, asked_for.get(name, 0.0))
+            asked_for = (float(fault.given.get("retry_after") or 0.0) for fault in busy)
+            pause = max([(each.attempt - 1) * each.pause, *asked_for])
         asked, own = each.limits, mapping(limits.get(each.stage))
         begun = each.started or each.scheduled
         if each.outcome == "failed" and each.error_class in WAITED:
-            since = ordered.get((each.stage, each.order.get("attempt")), begun)
-            since = begun if each.error_class == "generation_lost" else since
+            since = begun if each.error_class == "generation_lost" else ordered.get(name, begun)
             begun = max(begun, since + float(own.get(WAITED[each.error_class]) or 0.0) - LAG)
         expected: dict[str, Any] = {
             "scheduled": Between(run.started, run.closed),
@@ -366,8 +343,10 @@ def _activities(model: Model, run: Execution) -> Iterator[Finding]:
         if "priority" in run.body and isinstance(order.get("request"), dict):
             expected["order.request.job_id"] = run.job_id
             expected["order.request.priority"] = run.body["priority"]
-        if source:
-            expected["order.source.url"] = made.get(task_of(source))
+        if (task := task_of(source)) in made:
+            expected["order.source.url"] = made[task]
+        elif source.get("url"):
+            expected["order.source.vendor_id"] = OneOf(tuple(made))
         row: dict[str, Any] = {"scheduled": each.scheduled, "started": each.started}
         row |= {"ended": each.ended, "order": order}
         if "stage" in order or each.kind == DRAIN:
@@ -382,14 +361,16 @@ def _activities(model: Model, run: Execution) -> Iterator[Finding]:
             if each.outcome in ("completed", "failed") and run is model.run:
                 accepted = each.outcome == "completed" or each.error_class == GENERATION_FAILED
                 row["tries"] = tries[name]
-                expected["tries"] = Number(least.get(name, 0) + accepted, None)
+                # Faults of several kinds may fail one call, but only one of each kind.
+                least = Counter(fault.do for fault in submits if fault.do in CALL_FAILS)
+                expected["tries"] = Number(max(least.values(), default=0) + accepted, None)
             if noted and model.books.shows(each.stage):
                 row["refused"] = INJECTED in each.repeated_for or each.error_class == VENDOR_BUSY
-                expected["refused"] = row["refused"] and name in refused
+                expected["refused"] = row["refused"] and any(f.do == "refuse" for f in met)
                 why = f"{each.error_class}: {each.error_message}"
                 # A slow machine is no fault, and in no other book.
                 if each.attempt > 1 and model.books.calm and "timeout" not in why.lower():
-                    row["repeated"], expected["repeated"] = why, why if name in met else None
+                    row["repeated"], expected["repeated"] = why, why if met else None
         yield from model.differ(HISTORY, row, expected, f"activities[{each.kind}].")
 
 

@@ -74,7 +74,7 @@ def _there(body: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any]:
 
 def _job(model: Model) -> dict[str, Any]:
     """Return what list and record show of the job at its end."""
-    run, last = model.run, model.last
+    run = model.run
     expected: dict[str, Any] = {"job_id": model.job_id, **model.planned}
     expected |= {"queue_position": None, "vendor_position": None}
     expected["pipeline"] = model.books.run.get("pipeline", DEFAULT)
@@ -93,21 +93,21 @@ def _job(model: Model) -> dict[str, Any]:
     times = {each.version: _instant(each) for each in run.versions}
     started = (v for v, s in sorted(model.states.items()) if s.status != "queued" and s.step)
     newest = max(model.states)
-    expected |= {
-        "status": last.status,
-        "step": last.step,
-        "percent": last.percent,
-        "asset_url": _url(model, last),
-        "version": newest,
-        "started_at": times.get(next(started, 0)),
-        "finished_at": times[newest],
-    }
-    expected |= _attempts(last)
+    expected |= _version(model, newest) | {"version": newest, "finished_at": times[newest]}
+    expected["started_at"] = times.get(next(started, 0))
     if run.result:
-        same = ("step", "status", "percent", "version")
-        expected |= {key: run.result[key] for key in same}
+        expected |= {key: run.result[key] for key in ("step", "status", "percent", "version")}
         expected |= {f"attempts.{step}": n for step, n in run.result["attempts"].items()}
-    return expected | _error(model)
+    return expected
+
+
+def _version(model: Model, number: int) -> dict[str, Any]:
+    """Return what is shown of a version."""
+    state, last = model.states[number], number == max(model.states)
+    expected = {"status": state.status, "step": state.step, "percent": state.percent}
+    expected |= {"asset_url": _url(model, state)} | (_error(model) if last else {"error": None})
+    attempts = state.attempts.items()
+    return expected | {f"attempts.{step}": _count(number, state) for step, number in attempts}
 
 
 def _error(model: Model) -> dict[str, Any]:
@@ -125,10 +125,6 @@ def _error(model: Model) -> dict[str, Any]:
         case "succeeded":
             return {"error": None}
     return {}
-
-
-def _attempts(state: State) -> dict[str, Any]:
-    return {f"attempts.{step}": _count(number, state) for step, number in state.attempts.items()}
 
 
 def _count(number: int, state: State) -> Any:
@@ -159,17 +155,14 @@ def _kept(model: Model) -> dict[str, Any]:
     expected["token"] = run.token if started else None
     # The vendor's id of each task whose acceptance an activity of its own brought back.
     accepted = (a for a in run.activities if a.result.get("accepted_at") and "attempt" in a.body)
-    tasks = {
-        model.our_id(a.stage, a.order.get("attempt")): str(a.result["vendor_id"]) for a in accepted
-    }
+    tasks = {a.external_id: str(a.result["vendor_id"]) for a in accepted}
     tasks |= {k: v for a in run.activities for k, v in mapping(a.result.get("tasks")).items()}
     if model.last.status != "succeeded" and model.job.record:
         # A failed try may have told of one more.
         tasks = model.job.record.tasks | tasks
     expected["tasks"] = tasks
     if model.last.status == "succeeded":
-        units = (result.get("units") or {} for result in run.results)
-        expected["units"] = {name: count for each in units for name, count in each.items()}
+        expected["units"] = dict(u for r in run.results for u in mapping(r.get("units")).items())
         stored = dict.fromkeys(each.name for each in model.books.pipeline) | _stored(run)
         expected |= {f"assets.{step}": asset for step, asset in stored.items()}
     return expected
@@ -198,22 +191,9 @@ def _versions(model: Model, record: dict[str, Any]) -> Iterator[Finding]:
     for number, row in enumerate(rows, 1):
         expected: dict[str, Any] = {"version": number, "at": Between(None, None)}
         if change := written.get(number):
-            state = model.states[number]
-            expected |= {
-                "at": _instant(change),
-                "note": _note(model, change.note),
-                "status": state.status,
-                "step": state.step,
-                "percent": state.percent,
-                "attempt": _count(state.attempt, state),
-                "asset_url": _url(model, state),
-                "vendor_position": OneOf((None, *positions)),
-                "error": None,
-            }
-            expected |= _attempts(state)
-            if number == max(model.states):
-                del expected["error"]
-                expected |= _error(model)
+            expected |= _version(model, number) | {"vendor_position": OneOf((None, *positions))}
+            expected |= {"at": _instant(change), "note": _note(model, change.note)}
+            expected["attempt"] = _count(model.states[number].attempt, model.states[number])
         elif before.get("status") in ENDS:
             expected["status"] = before["status"]
         elif all(row.get(name) == before.get(name) for name in ("step", "attempt")):
@@ -225,10 +205,9 @@ def _versions(model: Model, record: dict[str, Any]) -> Iterator[Finding]:
 def _note(model: Model, note: str) -> str | Begins:
     """Expect the note of the history, and after a failed attempt the failure that is in there."""
     if failed := FAILED.match(note):
-        name = model.our_id(failed[1], failed[2])
+        name = f"{model.job_id}.{failed[1]}.{failed[2]}"
         for each in model.run.activities:
-            its_own = model.our_id(each.stage, each.order.get("attempt"))
-            if each.error_class in ATTEMPT_FAILED and its_own == name:
+            if each.error_class in ATTEMPT_FAILED and each.external_id == name:
                 follows = f"attempt {int(failed[2]) + 1} of {MOST_ATTEMPTS} follows"
                 return f"{failed[0]}{each.error_message} ({each.error_class}; {follows})"
     # A summary is short: the history has only the beginning of a long note.
@@ -263,7 +242,8 @@ def _files(model: Model) -> Iterator[Finding]:
     """Expect the files that the history brought, which show what a vendor made."""
     names = [each.name for each in model.books.pipeline]
     needed = {"succeeded": names, "degraded": names[:-1]}.get(str(model.job.status), [])
-    stored = _stored(model.run)
+    stored = model.job.record.assets if model.job.record else {}
+    stored = stored | _stored(model.run) if model.plain else stored
     kept = {task_of(result) for result in model.run.results}
     rows = {str(row.get("kind")): row for row in model.job.rows.get(raw.FILES, ())}
     for kind in needed:
@@ -271,8 +251,7 @@ def _files(model: Model) -> Iterator[Finding]:
             yield model.found("files", f"its {kind} was not read")
             continue
         expected: dict[str, Any] = {"problem": None}
-        assets = model.job.record.assets if model.job.record else {}
-        if noted := mapping((stored if model.plain and kind in stored else assets).get(kind)):
+        if noted := mapping(stored.get(kind)):
             expected |= {"bytes": noted.get("size"), "sha256": noted.get("sha256")}
         digest, _, colours = str(rows[kind].get("shows")).partition("/")
         row = rows[kind] | {"shows": digest, "colours": colours}

@@ -12,7 +12,7 @@ from loadtest.books import raw
 from loadtest.books.executions import GRANTED, SLOT, Execution
 from loadtest.books.facts import SlotSample, mapping, read
 from loadtest.books.model import SEMAPHORE, Books, JobFacts, StageBook
-from loadtest.judge.clocks import SERVER, Clocks
+from loadtest.judge.clocks import SERVER, SLOW, Clocks
 from loadtest.judge.compare import RUN, Between, Finding, Number, Subject
 from loadtest.judge.reference import PRIORITY
 from loadtest.times import timestamp
@@ -21,31 +21,29 @@ AGEING = 600.0
 """Seconds of waiting that count as much as one priority."""
 VIEW = 1.0
 """The API asks the semaphore again when its last question is older than this many seconds."""
-WATCH = 3.0
-"""Seconds in which a semaphore on a busy machine learns of a close."""
-FRESH = 2.0
-"""Seconds by which a mean over samples may lag: the age of a view, and a request's time."""
-UNSEEN = 3.0
-"""A stage that lasts longer than this many seconds has a sample."""
+SOON = 3.0
+"""Seconds in which a service on a busy machine does what it does at once: it grants a place, learns
+of a close, answers a look."""
 PAUSE = 0.49
 """Least seconds between two samples of the runner."""
 LOOKS = 1_000_000
 """Most comparisons of a sample with a run in a stage; beyond it only every n-th sample counts."""
-LONG, TURN_OVER = 3, 10.0
+LONG, TURN_OVER, HOPS = 3, 10.0, 12
 """A free place while runs wait is a finding after so many samples and seconds. A semaphore that
-continues as a new run grants nothing for two tasks and an activity, slow on a busy machine."""
-SOON, HOPS = 3.0, 12
-"""So many seconds and longest hops are enough if every service answered whenever it was asked."""
+continues as a new run grants nothing for two tasks and an activity, slow on a busy machine. So many
+of the longest hops beside SOON are enough if every service answered whenever it was asked."""
 SAMPLES, SHARE = 20, 0.2
 """Least samples for a comparison of means, and the share by which they may differ."""
 
 
 class Turn(NamedTuple):
-    """A granted run; `free`: when it had started and a place was free, by the server's clock."""
+    """A granted run; when it had started and a place was free, by the server's clock; and the job
+    by whose close it was."""
 
-    job: Subject
+    job: JobFacts
     run: Execution
     free: float
+    by: str
 
     @property
     def key(self) -> tuple[float, str]:
@@ -53,6 +51,10 @@ class Turn(NamedTuple):
         priority = self.run.body.get("priority")
         weight = priority if isinstance(priority, int) else PRIORITY
         return (self.run.started or 0.0) + weight * AGEING, self.run.run_id
+
+    @property
+    def named(self) -> Subject:
+        return Subject(self.job.job_id, self.job.stage)
 
 
 class _Span(NamedTuple):
@@ -79,11 +81,16 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
     # Only with a limit of one is it known which close freed a place. A terminated semaphore loses
     # its requests.
     known = books.limit == 1 and not books.is_struck("terminate", SEMAPHORE)
-    turns = [
-        Turn(Subject(job.job_id, job.stage), run, max(run.started or 0.0, since))
-        for job, run, since, _ in freed(books)
-    ]
-    queue, holds = turns if known else [], _holds(books)
+    turns = freed(books)
+    # The semaphore decides before the permit arrives, learns of a close after it, and after a bad
+    # end waits until the vendors are clear.
+    holds: Holds = defaultdict(list)
+    for turn in turns:
+        good = turn.job.status in ("succeeded", "degraded") and turn.run.closed is not None
+        holds[turn.job.job_id].append(
+            (turn.free, (turn.run.closed or 0.0) + SOON if good else None)
+        )
+    queue = turns if known else []
     yield from _granted_in_turn(queue)
     for stage in books.stages:
         yield from _samples(stage, queue, books, clocks=clocks, holds=holds)
@@ -92,14 +99,14 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
     yield from _permits(books)
 
 
-def freed(books: Books) -> list[tuple[JobFacts, Execution, float, str]]:
-    """Return each run that was granted, in the order of the grants, with when a place was free for
-    it and the job by whose close: the place that fell free first is granted first."""
+def freed(books: Books) -> list[Turn]:
+    """Return each run that was granted, in the order of the grants: the place that falls free first
+    is granted first."""
     runs = sorted(books.granted(), key=lambda one: one[1].granted or 0.0)
     closes = sorted((run.closed or inf, job.job_id) for job, run in runs)
     closes = [(-inf, "")] * min(books.limit or 1, len(runs)) + closes
     return [
-        (job, run, min(at, run.granted or 0.0), by)
+        Turn(job, run, max(run.started or 0.0, min(at, run.granted or 0.0)), by)
         for (job, run), (at, by) in zip(runs, closes, strict=False)
     ]
 
@@ -113,15 +120,15 @@ def _granted_in_turn(queue: list[Turn]) -> Iterator[Finding]:
             if later.key < turn.key and (later.run.heard or inf) < turn.free:
                 name = later.job.job_id
                 text = f"it was granted the slot before {name}, whose turn it was"
-                yield turn.job.found("turn", text, name, turn.job.job_id)
+                yield turn.named.found("turn", text, name, turn.job.job_id)
                 break
 
 
 def _samples(
     stage: StageBook, queue: list[Turn], books: Books, *, clocks: Clocks, holds: Holds
 ) -> Iterator[Finding]:
-    """Expect that each sample shows only what was possible when its view was made, and everything
-    that was true for as long as the view can be old.
+    """Expect that each sample shows what was so at some instant at which its view can have been
+    made.
 
     The view is at most VIEW older than the sample's request, which was sent after the sample
     before. A question that was under way then was sent after the request before it.
@@ -140,27 +147,25 @@ def _samples(
         span = _Span(begins[number] - VIEW - ahead, end - behind)
         # The runs that can wait or hold then; others' jobs are not known.
         most = bisect_right(starts, span.until) - bisect_right(closes, span.since)
-        known = queue if number % every == 0 else []
-        least = sum(span.inside(turn.run.heard, turn.free) for turn in known)
-        waiting = Number(least, None if books.foreign_jobs else most, missing=True)
+        waiting = Number(0, None if books.foreign_jobs else most, missing=True)
         yield from _sample(stage, sample, span, books=books, holds=holds, waiting=waiting)
-        yield from _shown(known, sample, span)
-        # Others' jobs stand in the queue, too.
-        if known and not books.foreign_jobs:
-            yield from _one_state(queue, sample, span, gone=gone)
+        known = queue if number % every == 0 else []
+        if books.foreign_jobs:
+            yield from _stranger(known, sample, span)
+        elif known:
+            yield from _one_state(known, sample, span, holds=holds, gone=gone)
             # The places were asked for after the sample, and before the next one.
             later = span._replace(until=ends[number] - behind)
             yield from _places(turns, sample, later, gone=gone)
-            yield from _order(turns, sample)
     run = Subject(RUN, stage.number)
-    if any(then.at < sample.at for sample, then in pairwise(stage.samples)):
-        yield run.found("slots.at", "samples of the slot are not in order")
     apart = [then.at - sample.at for sample, then in pairwise(stage.samples)]
+    if any(seconds < 0 for seconds in apart):
+        yield run.found("slots.at", "samples of the slot are not in order")
     if len(apart) >= SAMPLES and median(apart) < PAUSE:
         found = f"{median(apart):.2f}"
         text = f"looks at the slot were {found} s apart, and the runner pauses {PAUSE:g} s between"
         yield run.found("slots.at", text, PAUSE, found)
-    if not stage.samples and not books.struck and stage.ended - stage.began > UNSEEN:
+    if not stage.samples and not books.struck and stage.ended - stage.began > SOON:
         yield run.found("slots", "the slot was never read")
 
 
@@ -183,21 +188,6 @@ def _looks(stage: StageBook, books: Books) -> list[tuple[SlotSample, float, floa
     return found
 
 
-def _holds(books: Books) -> Holds:
-    """Return when each job can have been a holder: to the close of its run, and after a bad end
-    until the vendors are clear.
-
-    The semaphore decides before the permit arrives: as soon as the run has started and a place is
-    free.
-    """
-    found: Holds = defaultdict(list)
-    for job, run, free, _ in freed(books):
-        good = job.status in ("succeeded", "degraded")
-        end = run.closed + WATCH if good and run.closed is not None else None
-        found[job.job_id].append((max(run.started or 0.0, free), end))
-    return found
-
-
 def _sample(
     stage: StageBook,
     sample: SlotSample,
@@ -216,7 +206,7 @@ def _sample(
         max(run.closed or inf for run in known[n].executions)
         for n in holds.keys() & {*sample.holders}
     ]
-    least = sum(at + WATCH < span.since for at in closed) if books.calm else 0
+    least = sum(at + SOON < span.since for at in closed) if books.calm else 0
     drained = sum(
         name not in known
         or any((run.closed or inf) <= span.until for run in known[name].executions)
@@ -243,73 +233,68 @@ def _sample(
         yield named.found("slots.holders", text)
 
 
-def _shown(queue: list[Turn], sample: SlotSample, span: _Span) -> Iterator[Finding]:
-    """Expect each run that held during the whole span, and no other one between two of them."""
-    at = timestamp(sample.at)
-    for turn in queue:
-        held = span.inside(turn.run.granted, turn.run.closed)
-        if held and turn.job.job_id not in sample.holders:
-            text = f"it held the slot at {at}, and was not shown"
-            yield turn.job.found("slots.holders", text, turn.job.job_id)
-    known = {turn.job.job_id for turn in queue}
-    if strangers := [name for name in sample.holders if name not in known]:
-        # Each grant has the next number, so no other job had the slot between ours.
-        first = bisect_right(queue, span.since, key=lambda turn: turn.run.granted or 0.0) - 1
-        ends = (turn.run.closed or inf for turn in queue)
-        last = next((place for place, end in enumerate(ends) if end > span.until), -1)
-        if (
-            0 <= first <= last
-            and (queue[last].run.token or 0) - (queue[first].run.token or 0) == last - first
-        ):
-            text = f"it held the slot at {at}, and so did {strangers[0]}"
-            yield queue[last].job.found("slots.holders", text)
+def _stranger(queue: list[Turn], sample: SlotSample, span: _Span) -> Iterator[Finding]:
+    """Expect no other one between two of the runs: each grant has the next number."""
+    names = {turn.job.job_id for turn in queue}
+    strangers = [name for name in sample.holders if name not in names]
+    first = bisect_right(queue, span.since, key=lambda turn: turn.run.granted or 0.0) - 1
+    ends = (turn.run.closed or inf for turn in queue)
+    last = next((place for place, end in enumerate(ends) if end > span.until), -1)
+    if strangers and 0 <= first <= last:
+        until, since = queue[last], queue[first]
+        if (until.run.token or 0) - (since.run.token or 0) == last - first:
+            text = f"it held the slot at {timestamp(sample.at)}, and so did {strangers[0]}"
+            yield until.named.found("slots.holders", text)
 
 
 def _one_state(
-    queue: list[Turn], sample: SlotSample, span: _Span, *, gone: int
+    queue: list[Turn], sample: SlotSample, span: _Span, *, holds: Holds, gone: int
 ) -> Iterator[Finding]:
-    """Expect holder and waiting count of one instant: the runs that were granted after the holder
-    wait; without a holder, each run that does not wait has closed."""
-    places = [p for p, turn in enumerate(queue) if turn.job.job_id in sample.holders]
-    if sample.waiting is None or len(places) != len(sample.holders):
-        return
-    at = timestamp(sample.at)
-    for place in places:
-        behind = queue[place + 1 :]
-        least = sum((turn.run.heard or inf) < span.since for turn in behind)
-        most = sum((turn.run.started or 0.0) <= span.until for turn in behind) + gone
-        if not least <= sample.waiting <= most:
-            text = f"it held the slot at {at}, and {sample.waiting} waited"
-            yield queue[place].job.found("slots", text, f"{least} to {most}", sample.waiting)
-    heard = sum((turn.run.heard or inf) < span.since for turn in queue)
-    if not places and (closed := heard - sample.waiting) > 0:
-        last = queue[closed - 1]
-        if (last.run.closed or inf) > span.until:
-            text = f"{sample.waiting} waited at {at} and no run held the slot, and it was open"
-            yield last.job.found("slots.holders", text, last.job.job_id)
+    """Expect what was so at one instant: a run held the slot, or nobody between two of them, and
+    those that were granted later waited, as far as they had asked for it."""
+    states: list[tuple[tuple[str, ...], int]] = []
+    closed, granted = -inf, [*(turn.run.granted or 0.0 for turn in queue[1:]), inf]
+    for place, (turn, following) in enumerate(zip(queue, granted, strict=True)):
+        if span.touched(closed, turn.run.granted):
+            states.append(((), place))
+        end = min(*(end or inf for _, end in holds[turn.job.job_id]), following)
+        if span.touched(turn.free, end):
+            states.append(((turn.job.job_id,), place + 1))
+        closed = turn.run.closed or inf
+    if span.touched(closed, None):
+        states.append(((), len(queue)))
+    at, shown = timestamp(sample.at), ", ".join(sample.holders) or "nobody"
+    said, fits = list[str](), False
+    for names, place in states:
+        later = [turn.run for turn in queue[place:]]
+        least = sum((run.heard or inf) < span.since for run in later)
+        most = sum((run.started or 0.0) <= span.until for run in later) + gone
+        said.append(f"{', '.join(names) or 'nobody'} beside {least} to {most}")
+        alike = names == sample.holders
+        fits |= alike and (sample.waiting is None or least <= sample.waiting <= most)
+    if not fits:
+        text = f"{shown} held the slot at {at}, and {sample.waiting} waited: no instant had that"
+        last = max(0, max((place for _, place in states), default=0) - 1)
+        own = next((turn for turn in queue if turn.job.job_id in sample.holders), queue[last])
+        alike = any(names == sample.holders for names, _ in states)
+        yield own.named.found(f"slots.{'waiting' if alike else 'holders'}", text, " or ".join(said))
 
 
 def _places(turns: list[Turn], sample: SlotSample, span: _Span, *, gone: int) -> Iterator[Finding]:
-    """Expect each place in the queue to be one after the runs that waited with an earlier turn.
-    `gone` counts the runs that were never granted, each of which may have been one of them."""
-    least, most = 1, 1 + gone
+    """Expect each place in the queue to be one after the runs that waited with an earlier turn, and
+    the places of one view in the order of the turns. Each of the `gone` runs, which were never
+    granted, may have been one of them."""
+    least, most, ahead = 1, 1 + gone, 0
     for turn in turns if sample.places else ():
         place = sample.places.get(turn.job.job_id)
-        if place is not None and not least <= place <= most:
-            text = f"its place in the queue was {place} at {timestamp(sample.at)}"
-            yield turn.job.found("slots.places", text, f"{least} to {most}", place)
+        if place is not None:
+            low = max(least, ahead + 1)
+            if not low <= place <= most:
+                text = f"its place in the queue was {place} at {timestamp(sample.at)}"
+                yield turn.named.found("slots.places", text, f"{low} to {most}", place)
+            ahead = place
         least += span.inside(turn.run.heard, turn.free)
         most += span.touched(turn.run.started, turn.run.granted)
-
-
-def _order(turns: list[Turn], sample: SlotSample) -> Iterator[Finding]:
-    """Expect the waiting runs of one view in the order of their turns."""
-    shown = [(turn, sample.places.get(turn.job.job_id)) for turn in turns]
-    waiting = [(turn, place) for turn, place in shown if place is not None]
-    for (first, ahead), (turn, place) in pairwise(waiting):
-        if place <= ahead:
-            text = f"its place was {place} at {timestamp(sample.at)}, behind {first.job.job_id}"
-            yield turn.job.found("slots.places", text, f"above {ahead}", place)
 
 
 def _means(stage: StageBook, books: Books, holds: Holds) -> Iterator[Finding]:
@@ -341,9 +326,9 @@ def _means(stage: StageBook, books: Books, holds: Holds) -> Iterator[Finding]:
         ]
         seen = sum(gap * (n + more) / 2 for gap, n, more in gaps) / (last - first)
         # A run that came and went within a long gap was not seen; a view lags at both ends.
-        unseen = sum(gap * max(1, abs(more - n)) / 2 for gap, n, more in gaps if gap > FRESH)
+        unseen = sum(gap * max(1, abs(more - n)) / 2 for gap, n, more in gaps if gap > SLOW)
         for mean, sign in ((_mean(low, first, last), 1), (_mean(high, first, last), -1)):
-            off = max(least, SHARE * mean) + (FRESH * views + unseen) / (last - first)
+            off = max(least, SHARE * mean) + (SLOW * views + unseen) / (last - first)
             if sign * (mean - seen) > off:
                 text = (
                     f"on average {seen:.2f} by the samples of the slot, {mean:.2f} by the histories"
@@ -382,7 +367,7 @@ def _permits(books: Books) -> Iterator[Finding]:
     stages = {job.job_id: job.stage for job, _ in runs}
     for (before, since, _), (token, at, job_id) in pairwise(numbers) if known else ():
         # A semaphore that starts without state counts from its clock's milliseconds.
-        rebuilt = since - FRESH <= token / 1000 <= at + FRESH
+        rebuilt = since - SLOW <= token / 1000 <= at + SLOW
         if token > before + 1 and not (rebuilt or books.struck or books.foreign_jobs):
             text = f"no run has a permit between {before} and {token}"
             yield Subject(job_id, stages[job_id]).found("permit", text, before + 1, token)

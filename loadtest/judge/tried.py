@@ -9,26 +9,9 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from loadtest.books.facts import mapping
-from loadtest.books.model import (
-    LEDGERS,
-    RECEIPTS,
-    RECORDS,
-    RUNNER,
-    SLOT,
-    TEMPORAL,
-    Books,
-    JobFacts,
-    Witness,
-)
+from loadtest.books.model import Books
+from loadtest.judge import conserved
 from loadtest.judge.clocks import API
-from loadtest.judge.conserved import (
-    CALLBACK_LOST,
-    CHARGED_TWICE,
-    DUPLICATED,
-    LOST,
-    ORPHANED,
-    STILL_OPEN,
-)
 from loadtest.judge.fates import AGAIN, GONE, MADE_GOOD
 from loadtest.judge.intervals import IN_WORDS, VENDORS, Interval, sweep
 from loadtest.judge.judge import Judgement
@@ -66,11 +49,7 @@ class Fired(NamedTuple):
 
 def tried(judgement: Judgement) -> list[Tried]:
     """Return everything that a run can try, and what this one did."""
-    found = [*_setting(judgement), *_harm_to_services(judgement), *_harm_by_vendors(judgement)]
-    return [
-        Tried(name, done, text, ", ".join(book.name for book in books))
-        for name, done, text, books in found
-    ]
+    return [*_setting(judgement), *_harm_to_services(judgement), *_harm_by_vendors(judgement)]
 
 
 def rules(judgement: Judgement) -> list[Fired]:
@@ -113,22 +92,19 @@ def fates(judgement: Judgement) -> Counter[str]:
     return sum((stage.callbacks.fates for stage in judgement.stages), Counter[str]())
 
 
-Seen = tuple[str, bool | None, str, tuple[Witness, ...]]
-
-
-def _setting(judgement: Judgement) -> Iterator[Seen]:
+def _setting(judgement: Judgement) -> Iterator[Tried]:
     """Return how many processes and machines there were, how fast vendors, how much demand."""
     books, stages = judgement.books, judgement.books.stages
     shown = sum(bool(books.processes[name]) for name in books.workers)
     worked = len(at_work(books))
     text = f"{worked} process(es) took tasks; {shown} showed metrics to the runner"
-    yield "several workers", min(shown, worked) > 1, text, (RUNNER, TEMPORAL)
+    yield Tried("several workers", min(shown, worked) > 1, text, "runner, Temporal")
     hosts = books.hosts
     text = f"services by {len(hosts)} host names: containers, or several machines"
     if len(hosts) < 2:
         one = "all services by one host name: processes of one machine"
         text = one if hosts else "no history tells"
-    yield "mode", None, text, (TEMPORAL,)
+    yield Tried("mode", None, text, "Temporal")
     stats = [mapping(mapping(books.vendors.get(step)).get("stats")) for step in books.mocks]
     text = f"mocks of: {', '.join(books.mocks)}" if stats else "no mocks were on"
     seconds = [made.seconds for job in books.jobs for made in job.generations if made.good]
@@ -139,17 +115,20 @@ def _setting(judgement: Judgement) -> Iterator[Seen]:
         if run.closed is not None and run.granted is not None
     ]
     quick = bool(seconds) and median(seconds) < REAL
-    if origins := sorted({host for job in books.jobs for host in _hosts(job)}):
+    results = (result for _, run in books.runs for result in run.results)
+    hosts = {urlsplit(str(each.get("source_url") or "")).netloc for each in results}
+    if origins := sorted(filter(None, hosts)):
         text = f"{text}; results came from {', '.join(origins)}"
     if seconds:
         text = f"{text}; a generation took {median(seconds):.2g} s (median)"
     real = not quick and all(each.get("speed") == 1 for each in stats)
-    yield "vendors at their real speed", real, text, (LEDGERS if stats else RUNNER,)
+    by = "ledgers" if stats else "runner"
+    yield Tried("vendors at their real speed", real, text, by)
     waiting = max((s.waiting or 0 for stage in stages for s in stage.samples), default=0)
     limits = ", ".join(sorted({str(stage.limit) for stage in stages}))
     text = f"at most {waiting} waited in a sample, with a limit of {limits}"
     wanted = any(_most_open(books, stage.number) > (stage.limit or 0) for stage in stages)
-    yield "more jobs than places", wanted, text, (SLOT, RUNNER)
+    yield Tried("more jobs than places", wanted, text, "slot, runner")
 
 
 def _most_open(books: Books, stage: int) -> int:
@@ -161,14 +140,7 @@ def _most_open(books: Books, stage: int) -> int:
     return sweep(open_, len(open_) + 1).most
 
 
-def _hosts(job: JobFacts) -> Iterator[str]:
-    """Return the hosts of a job's results, as its history has them."""
-    for result in (result for run in job.executions for result in run.results):
-        if host := urlsplit(str(result.get("source_url") or "")).netloc:
-            yield host
-
-
-def _harm_to_services(judgement: Judgement) -> Iterator[Seen]:
+def _harm_to_services(judgement: Judgement) -> Iterator[Tried]:
     """Return the processes that were killed, did not answer while others did, or cut the feed."""
     books = judgement.books
     restarts = {name: len(books.restarts(name)) for name in books.processes}
@@ -180,31 +152,31 @@ def _harm_to_services(judgement: Judgement) -> Iterator[Seen]:
         len({name for _, name, _ in rows}) > 1 for rows in written(books).values()
     )
     text = text if by_two or not said else f"{text}, as only metrics say"
-    yield "kills and restarts", bool(by_two and said), text, (RUNNER, TEMPORAL)
+    yield Tried("kills and restarts", bool(by_two and said), text, "runner, Temporal")
     answered = {name: len(samples) for name, samples in books.processes.items()}
     rounds = max(answered.values(), default=0)
     missed = [
         f"{name} answered {n} of {rounds} times" for name, n in answered.items() if n < rounds
     ]
     text = ", ".join(missed) or f"all answered {rounds} times"
-    yield SILENT, bool(missed), text, (RUNNER,)
+    yield Tried(SILENT, bool(missed), text, "runner")
     cuts = sum(max(0, stage.feeds - 1) for stage in books.stages)
     again = sum(max(0, each.tries - 1) for job in books.jobs for each in job.submissions)
     text = f"the live feed was cut {cuts} time(s), {again} submission(s) were repeated"
     away = answered.get(API, 0) < rounds or bool(books.restarts(API))
     text = text if away or not (cuts or again) else f"{text}, and the API answered throughout"
-    yield "an API that is away", away and bool(cuts or again), text, (RUNNER,)
+    yield Tried("an API that is away", away and bool(cuts or again), text, "runner")
 
 
-def _harm_by_vendors(judgement: Judgement) -> Iterator[Seen]:
-    """Return the faults, callbacks and calls that went wrong, and the ends that followed."""
+def _harm_by_vendors(judgement: Judgement) -> Iterator[Tried]:
+    """Return the faults, and the callbacks that went wrong."""
     books, known = judgement.books, rules(judgement)
     armed, fired = sum(rule.armed for rule in known), [rule for rule in known if rule.fired]
     times = sum(rule.fired for rule in fired)
     text = f"{armed} rule(s) armed, {len(fired)} of them met a job, {times} times in all"
     text = text if known else "none armed, none met"
     text = text if books.mocks else "only mocks can be made to misbehave"
-    yield "faults of vendors", bool(books.mocks and fired), text, (LEDGERS,)
+    yield Tried("faults of vendors", bool(books.mocks and fired), text, "ledgers")
     found, called = fates(judgement), {each.name for each in books.pipeline if each.called_back}
     made = [row for job in books.jobs for row in job.generations if row.step in called]
     harms = [f"{found[fate]} {fate.replace('_', ' ')}" for fate in HARMS if found[fate]]
@@ -213,20 +185,7 @@ def _harm_by_vendors(judgement: Judgement) -> Iterator[Seen]:
         harms, text = [], UNSENT
     elif made and not any(row.calls_back for row in made):
         harms, text = [], "the vendor had no callback address: every end was polled"
-    yield "callbacks that go wrong", bool(harms), text, (LEDGERS, RECEIPTS)
-    calls = Counter[str]()
-    for (_, error), count in (i for stage in judgement.stages for i in stage.retries.calls.items()):
-        calls[error] += count
-    text = ", ".join(f"{count} times {error}" for error, count in calls.most_common(5))
-    text = text or "no call of an activity was repeated"
-    yield "calls that fail", bool(calls), text, (TEMPORAL,)
-    ends = [
-        f"{count} {end}"
-        for end in ("degraded", "failed", "cancelled")
-        if (count := sum(stage.counts[end] for stage in judgement.stages))
-    ]
-    text = ", ".join(ends) or "every job that ended succeeded"
-    yield "ends other than success", bool(ends), text, (RECORDS,)
+    yield Tried("callbacks that go wrong", bool(harms), text, "ledgers, receipts")
 
 
 SHOWN, PARTLY = "shown by this run", "shown in part by this run"
@@ -275,18 +234,18 @@ def _at_once(judgement: Judgement) -> Assessed:
 
 
 def _none_lost(judgement: Judgement) -> Assessed:
-    if named := _found(judgement, LOST, DUPLICATED, ORPHANED):
+    if named := _found(judgement, conserved.LOST, conserved.DUPLICATED, conserved.ORPHANED):
         return BROKEN, f"{named} finding(s), see the conservation ledger"
     jobs = sum(stage.counts["submitted"] for stage in judgement.stages)
     if unread := sorted(judgement.books.unread):
         return NOT_TRIED, f"not all books could be read: {', '.join(unread)}"
-    if not jobs or _found(judgement, STILL_OPEN):
+    if not jobs or _found(judgement, conserved.STILL_OPEN):
         return NOT_TRIED, "jobs are missing or still open"
     return SHOWN, f"{jobs} jobs submitted, and the same {jobs} in every book"
 
 
 def _paid_once(judgement: Judgement) -> Assessed:
-    if named := _found(judgement, CHARGED_TWICE):
+    if named := _found(judgement, conserved.CHARGED_TWICE):
         return BROKEN, f"{named} finding(s), see the conservation ledger"
     if not judgement.books.mocked:
         return NOT_TRIED, "the vendors' own books are absent"
@@ -303,7 +262,7 @@ def _paid_once(judgement: Judgement) -> Assessed:
 
 
 def _callbacks_harmless(judgement: Judgement) -> Assessed:
-    if named := _found(judgement, CALLBACK_LOST, ORPHANED):
+    if named := _found(judgement, conserved.CALLBACK_LOST, conserved.ORPHANED):
         return BROKEN, f"{named} finding(s), see the callback fates"
     if not judgement.books.callbacks_known:
         return NOT_TRIED, UNSENT

@@ -6,7 +6,6 @@ disturbed count, and nothing is held where they are few: a slow machine slows th
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import chain, zip_longest
 from math import inf
 from statistics import median
@@ -46,36 +45,27 @@ POINTS, AHEAD = 0.03, 0.02
 """Shares of its generation that a report may be off, beside the report's way, and ahead."""
 
 
-class Bound(NamedTuple):
-    """A wait in words, and its bound: seconds, and plain hops of the run."""
-
-    words: str
-    seconds: float
-    hops: float
-
-
+GONE = "gone"
+"""The wait that convicts a job alone."""
 STEP, FILE = (0.3, 12.0), (1.0, 30.0)
 """What the product does at once, and what moves files."""
 BOUNDS = {
-    "permit": Bound("from a free slot to its permit", *STEP),
-    "order": Bound("from its permit to the order", *STEP),
-    "acceptance": Bound("from the order to the vendor's acceptance", *STEP),
-    "stage": Bound("from a generation's end to the next stage's order", *FILE),
-    "sent": Bound("from a task's change to the callback that reports it", *STEP),
-    "callback": Bound("from a callback's sending to its signal, or without one to its end", *STEP),
-    "end": Bound("from the last generation's end to the close of its run", *FILE),
-    "close": Bound("from its last version to the close of its run", *STEP),
-    "poll": Bound("less than the order's pause between polls for a poll to end its wait", 0.0, 0.0),
-    "percent": Bound(
-        "of its generation's time between a report's percent and the true one", 0.1, 4
-    ),
-    "gone": Bound(
-        "from its vendor's report of an end to its own, and a worker was gone then", 1, 12
-    ),
-    "early": Bound("of its generation's time by which a report's percent is ahead of it", 0.0, 0.0),
-    "feed": Bound("from a version to the frame that shows it", 1.0, 12.0),
-    "begin": Bound("from a version to the frame of the one before, which begins an attempt", 0, 0),
+    "permit": (*STEP, "from a free slot to its permit"),
+    "order": (*STEP, "from its permit to the order"),
+    "acceptance": (*STEP, "from the order to the vendor's acceptance"),
+    "stage": (*FILE, "from a generation's end to the next stage's order"),
+    "sent": (*STEP, "from a task's change to the callback that reports it"),
+    "callback": (*STEP, "from a callback's sending to its signal, or without one to its end"),
+    "end": (*FILE, "from the last generation's end to the close of its run"),
+    "close": (*STEP, "from its last version to the close of its run"),
+    "poll": (0, 0, "less than the order's pause between polls for a poll to end its wait"),
+    "percent": (0.1, 4, "of its generation's time between a report's percent and the true one"),
+    GONE: (1, 12, "from its vendor's report of an end to its own, and a worker was gone then"),
+    "early": (0, 0, "of its generation's time by which a report's percent is ahead of it"),
+    "feed": (1, 12, "from a version to the frame that shows it"),
+    "begin": (0, 0, "from a version to the frame of the one before, which begins an attempt"),
 }
+"""The most that a wait may have: seconds, and plain hops of the run; and the wait in words."""
 
 
 class Wait(NamedTuple):
@@ -87,8 +77,7 @@ class Wait(NamedTuple):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(NamedTuple):
     """The plain hop of the run, and the time in which the API answers a submission, in seconds."""
 
     hop: float
@@ -96,7 +85,7 @@ class Pace:
 
     def bound(self, kind: str) -> float:
         """Return the most seconds that the median of a wait may have."""
-        _, seconds, hops = BOUNDS[kind]
+        seconds, hops, _ = BOUNDS[kind]
         return seconds + hops * self.hop + (FRAMES * self.answer if kind == "feed" else 0.0)
 
 
@@ -109,8 +98,8 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
     pace = None if books.struck else _pace(books)
     if pace is None:
         return
-    yield from _gone([job for job in good if _is_plain(job, books)], books, clocks, pace)
     waits = chain(
+        *(_gone(job, books, clocks) for job in good if _is_plain(job, books)),
         _permits(books, calm),
         *(_of_job(job, books, clocks) for job in calm),
         *(_signalled(job, clocks) for job in still if not job.has_fault("callback")),
@@ -126,12 +115,12 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
         if usual <= bound and len(values) >= MANY and bound:
             usual = sorted(values.values())[-(len(values) // 3)]
             bound, share = 2 * bound, "upper third"
-        if len(values) < LEAST or usual <= bound:
+        if usual <= bound or (len(values) < LEAST and kind != GONE):
             continue
         longest = sorted(values, key=values.__getitem__, reverse=True)[:NAMED]
         for name in (name for name in longest if values[name] > bound):
             text = (
-                f"it took {duration(values[name])} {BOUNDS[kind].words}: the {share} of "
+                f"it took {duration(values[name])} {BOUNDS[kind][2]}: the {share} of "
                 f"{len(values)} jobs is {duration(usual)}, and at most {duration(bound)} fits a "
                 f"run whose plain hop takes {duration(pace.hop)}"
             )
@@ -190,23 +179,19 @@ def _is_plain(job: JobFacts, books: Books) -> bool:
     return once and faults and [each.step for each in run.orders] == names
 
 
-def _gone(plain: list[JobFacts], books: Books, clocks: Clocks, pace: Pace) -> Iterator[Finding]:
-    """Expect that no activity took long for an end that its vendor had reported while a worker was
+def _gone(job: JobFacts, books: Books, clocks: Clocks) -> Iterator[Wait]:
+    """Return how long an activity took for an end that its vendor had reported while a worker was
     gone: it was in the hands of that one, and its history knows of no other try."""
     starts = [each for name in books.workers for each in processes.starts(books, name)]
-    for job in plain:
-        made = {each.vendor_id: each for each in job.generations}
-        for each in job.executions[0].activities:
-            row = made.get(task_of(each.result)) if each.result.get("asset") else None
-            since = instant(row.row.get("reported_at")) if row is not None else None
-            if row is None or since is None or each.ended is None:
-                continue
+    made = {each.vendor_id: each for each in job.generations}
+    for each in job.executions[0].activities:
+        row = made.get(task_of(each.result)) if each.result.get("asset") else None
+        since = instant(row.row.get("reported_at")) if row is not None else None
+        if row is None or since is None or each.ended is None:
+            continue
+        if any(s.certain and s.since < each.ended and since < s.until for s in starts):
             took = each.ended - since - clocks.between(SERVER, row.step)
-            gone = any(s.certain and s.since < each.ended and since < s.until for s in starts)
-            if gone and took > (bound := pace.bound("gone")):
-                text = f"it took {duration(took)} {BOUNDS['gone'].words}"
-                found = Subject(job.job_id, job.stage).found
-                yield found("waits.gone", text, duration(bound), duration(took))
+            yield Wait(GONE, row.external_id or "", job, took)
 
 
 def _permits(books: Books, calm: list[JobFacts]) -> Iterator[Wait]:
@@ -228,27 +213,26 @@ def _of_job(job: JobFacts, books: Books, clocks: Clocks) -> Iterator[Wait]:
     signalled."""
     [run] = job.executions
     permits = [signal.at for signal in run.signals if signal.name.startswith(GRANTED)]
-    before: tuple[Step, Generation] | None = None
+    done: float | None = None
     for stage in books.pipeline:
-        made = [each for each in job.of(stage.name) if None not in (each.accepted, each.finished)]
         order = next(each for each in run.orders if each.step == stage.name)
         # A gate's permit comes between.
         permit = max((at for at in permits if at <= order.at), default=order.at)
         if stage is books.pipeline[0]:
             yield Wait("order", stage.name, job, order.at - permit)
-        elif before is not None:
-            since = max((before[1].finished or 0.0) + _noticed(*before, job, run), permit)
-            slack = clocks.between(SERVER, before[1].step)
-            yield Wait("stage", stage.name, job, order.at - since - slack)
-        before = (stage, made[0]) if len(made) == 1 else None
-        if before is not None:
-            slack = clocks.between(made[0].step, SERVER)
-            yield Wait("acceptance", stage.name, job, (made[0].accepted or 0.0) - order.at - slack)
+        elif done is not None:
+            yield Wait("stage", stage.name, job, order.at - max(done, permit))
+        done = None
+        for made in job.of(stage.name) if len(job.of(stage.name)) == 1 else ():
+            if made.accepted is not None and made.finished is not None:
+                late = clocks.between(made.step, SERVER)
+                yield Wait("acceptance", stage.name, job, made.accepted - order.at - late)
+                done = made.finished + _noticed(stage, made, job, run)
+                done += clocks.between(SERVER, made.step)
     if run.closed is None:
         return
-    if before is not None and run.versions:
-        since = (before[1].finished or 0.0) + _noticed(*before, job, run)
-        yield Wait("end", "", job, run.closed - since - clocks.between(SERVER, before[1].step))
+    if done is not None and run.versions:
+        yield Wait("end", "", job, run.closed - done)
     if run.versions:
         yield Wait("close", "", job, run.closed - max(run.versions).at)
     yield from _polls(job, run, clocks)
@@ -330,7 +314,8 @@ def _frames(books: Books, calm: list[JobFacts]) -> Iterator[Wait]:
     numbers, lags = {stage.number for stage in _fed(books)}, list[float]()
     lasted = list[tuple[float, Wait]]()
     for job in (job for job in calm if job.stage in numbers):
-        shown, begins = _shown(job), _begins(job.executions[0])
+        shown, versions = _shown(job), job.executions[0].versions
+        begins = {each.version for each in versions if BEGINS.fullmatch(each.note)}
         for change, after in zip_longest(job.changes, job.changes[1:]):
             if change.at is None or change.version not in shown:
                 continue
@@ -344,30 +329,23 @@ def _frames(books: Books, calm: list[JobFacts]) -> Iterator[Wait]:
     yield from (wait for seconds, wait in lasted if seconds > least)
 
 
-def _begins(run: Execution) -> set[int]:
-    return {each.version for each in run.versions if BEGINS.fullmatch(each.note)}
-
-
 def _silent(books: Books) -> Iterator[Finding]:
     """Expect a frame of each job before its end, if the job lasts longer than every other one of
     its stage waited for its first frame, and the feed showed those meanwhile."""
     for stage in _fed(books):
-        firsts: dict[str, tuple[float, float, JobFacts, float]] = {}
-        for job in stage.jobs.values():
-            created, ended = job.api[0].created if job.api else None, job.finished
-            if (shown := _shown(job)) and created is not None and ended is not None:
-                at = min(shown.values())
-                firsts[job.job_id] = at, at - created, job, ended
-        silent = [each for each in firsts.values() if each[0] >= each[3]]
-        waited = [first for at, first, _, ended in firsts.values() if at < ended]
-        if len(waited) < LEAST or len(silent) >= len(waited):
-            continue
-        longest = max(waited)
-        for at, first, job, _ in silent:
-            others = (other for other in stage.jobs.values() if other is not job)
-            times = (time for other in others for time in _shown(other).values())
-            seen = sum(at - first + longest < time < at for time in times)
-            if first > FRAMES * longest + UNSEEN and seen >= LEAST:
+        shown = {job.job_id: sorted(_shown(job).values()) for job in stage.jobs.values()}
+        firsts = [
+            (shown[job.job_id][0], since, job)
+            for job in stage.jobs.values()
+            if shown[job.job_id] and job.api and (since := job.api[0].created) is not None
+        ]
+        waited = [at - since for at, since, job in firsts if at < (job.finished or inf)]
+        silent = [each for each in firsts if each[0] >= (each[2].finished or inf)]
+        longest = max(waited, default=inf)
+        for at, since, job in silent if LEAST <= len(waited) > len(silent) else ():
+            others = (times for name, times in shown.items() if name != job.job_id)
+            seen = sum(since + longest < time < at for times in others for time in times)
+            if at - since > FRAMES * longest + UNSEEN and seen >= LEAST:
                 text = (
                     f"the feed showed nothing of it until {timestamp(at)}, after its end, and "
                     f"{seen} frames of other jobs meanwhile"
@@ -378,7 +356,9 @@ def _silent(books: Books) -> Iterator[Finding]:
 def _percent(job: JobFacts, run: Execution, books: Books, clocks: Clocks) -> Iterator[Wait]:
     """Return how much of a generation's time is between the percent of its last report and the
     true one, as the mocks count it; a vendor's own interface counts the steps of its graph."""
-    made = {g.external_id: g for g in job.generations if _counts_time(g, job, books)}
+    prompt = job.submission.prompt if job.submission else None
+    mocked = [g for g in job.generations if books.shows(g.wanted) and g.step in PROCESSES]
+    made = {g.external_id: g for g in mocked if g.good and g.prompt == prompt}
     off, ahead = list[float](), list[float]()
     for signal in run.signalled(PROGRESS):
         row, said = made.get(signal.body.get("external_id")), signal.body.get("percent")
@@ -392,10 +372,3 @@ def _percent(job: JobFacts, run: Execution, books: Books, clocks: Clocks) -> Ite
             ahead.append(true - signal.at - slack - AHEAD * took)
     yield from (Wait("percent", "", job, seconds) for seconds in off[-1:])
     yield from (Wait("early", "", job, max(ahead)) for _ in ahead[:1])
-
-
-def _counts_time(made: Generation, job: JobFacts, books: Books) -> bool:
-    prompt = job.submission.prompt if job.submission else None
-    return (
-        made.good and books.shows(made.wanted) and made.step in PROCESSES and made.prompt == prompt
-    )

@@ -12,7 +12,7 @@ from loadtest.books.executions import task_of
 from loadtest.books.facts import Generation, mapping, whole
 from loadtest.books.model import PROCESSES, RUNNERS, Books, StageBook
 from loadtest.books.seal import NONE
-from loadtest.judge.clocks import Clocks, far
+from loadtest.judge.clocks import SLOW, Clocks, far
 from loadtest.judge.compare import RUN, Between, Finding, Number, OneOf, Subject
 from loadtest.judge.intervals import Interval, sweep, vendor_intervals
 from loadtest.judge.threshold import DEFAULTS, parse
@@ -35,8 +35,6 @@ DRAIN_SECONDS, LEAST_DRAIN, NOMINAL = 3600.0, 15.0, {"image": 30.0, "video": 70.
 generation: they are divided by the mocks' speed where nobody has set them."""
 FEW = 3
 """Generations that a median is taken of, at least."""
-BOUNDARY = 2.0
-"""Seconds around both ends of a run in which others' generations may be counted or not."""
 
 
 def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
@@ -75,10 +73,8 @@ def undecided(books: Books, clocks: Clocks) -> Iterator[str]:
     if replay is None or not replay.get("replayed"):
         yield "no history was replayed with the current code"
     for step in books.mocks:
-        body = mapping(books.vendors.get(step))
-        before = mapping(mapping(books.run.get("vendors_before")).get(step))
-        stats = mapping(body.get("stats"))
-        if dropped := whole(stats.get("ledger_dropped")) - whole(before.get("ledger_dropped")):
+        body, (before, after) = mapping(books.vendors.get(step)), books.totals(step)
+        if dropped := whole(after.get("ledger_dropped")) - whole(before.get("ledger_dropped")):
             yield f"the {step} service dropped {dropped} rows of its ledger"
         lost = whole(body.get("faults_recorded")) - whole(body.get("faults_remembered"))
         if lost > 0:
@@ -99,16 +95,28 @@ def undecided(books: Books, clocks: Clocks) -> Iterator[str]:
 
 
 def _folder(books: Books, run: Subject) -> Iterator[Finding]:
-    """Expect complete records, as they were sealed, of a run that went to its end."""
+    """Expect complete records, as they were sealed, of a run that went to its end, with the
+    faults of its plan."""
     for problem in books.run.get("unread") or []:
         yield run.found("run.unread", f"a book could not be read: {problem}")
     for name, count in sorted(books.torn.items()):
         yield run.found("run", f"{name}: {count} damaged line(s)")
     yield from (run.found("seal", text) for text in books.seal.broken)
+    seed, faults = books.run["plan"].get("seed") or None, books.run["plan"].get("faults")
+    own = sorted({each.name for each in books.rules if each.body.get("seed") == seed})
+    named = f"it has none, and rules with its seed were armed: {', '.join(own)}"
+    unarmed, struck = "no mock was armed with the faults of the plan", bool(books.struck)
     for bad, rule, text in (
         (not books.jobs, "run", "there are no jobs"),
         (books.seal.root == NONE, "seal", "it was never sealed: it was killed"),
         (not books.done, "run.why", f"it did not go to its end: {books.run.get('why')}"),
+        (faults and not books.rules and books.mocks, "run.plan.faults", unarmed),
+        (own and not faults and not struck, "run.plan.faults", named),
+        (
+            struck and books.processes,
+            "chaos.struck",
+            "a run with strikes looks at no process, and this one has",
+        ),
     ):
         if bad:
             yield run.found(rule, text)
@@ -118,8 +126,8 @@ def _folder(books: Books, run: Subject) -> Iterator[Finding]:
 
 
 def _plan(books: Books, run: Subject) -> Iterator[Finding]:
-    """Expect the stages, conditions, limit, mocks, faults and readings that the plan has, and the
-    SDK of the workers."""
+    """Expect the stages, conditions, limit, mocks and readings that the plan has, and the SDK of
+    the workers."""
     facts, plan, stages = books.run, books.run["plan"], books.stages
     done = [stage.planned_jobs for stage in stages]
     before = mapping(facts.get("vendors_before"))
@@ -154,15 +162,6 @@ def _plan(books: Books, run: Subject) -> Iterator[Finding]:
     yield from run.differ(raw.RUN, facts, expected)
     for text in (text for text in DEFAULTS if parse(text).metric not in metrics):
         yield run.found("run.plan.thresholds", f"it is not held against {text}")
-    own = [each.name for each in books.rules if each.body.get("seed") == (plan.get("seed") or None)]
-    if plan.get("faults") and not books.rules and books.mocks:
-        yield run.found("run.plan.faults", "no mock was armed with the faults of the plan")
-    elif own and not plan.get("faults") and not books.struck:
-        text = f"it has none, and rules with its seed were armed: {', '.join(sorted(set(own)))}"
-        yield run.found("run.plan.faults", text)
-    if books.struck and books.processes:
-        text = "a run with strikes looks at no process, and this one has"
-        yield run.found("chaos.struck", text)
     for numbers in books.faults.values():
         yield from run.differ(raw.FAULTS, {"seq": numbers}, {"seq": sorted({*numbers})})
     mocks = {name for step, name in PROCESSES.items() if step in books.mocks or step not in vendors}
@@ -276,9 +275,8 @@ def _foreign_jobs(books: Books, run: Subject) -> Iterator[Finding]:
 
 def _totals(books: Books, step: str, run: Subject) -> Iterator[Finding]:
     """Expect that a mock's counts of the run agree with its rows."""
-    before = mapping(mapping(books.run.get("vendors_before")).get(step))
-    body = mapping(books.vendors.get(step))
-    after, bill = mapping(body.get("stats")), mapping(body.get("verdict"))
+    body, (before, after) = mapping(books.vendors.get(step)), books.totals(step)
+    bill = mapping(body.get("verdict"))
     if "accepted" not in before or "accepted" not in after:
         text = f"the {step} service's totals are not known at both ends of the run"
         yield run.found("vendors.stats", text)
@@ -374,18 +372,18 @@ def _counts(
         expected["stats.file_bytes"] = Number(sum(sizes), None)
     if not after.get("ledger_dropped"):
         expected["verdict.charged"] = after.get("charged")
-    if not books.armed:
+    if not (books.rules or books.replanned or books.run["plan"].get("faults")):
         most = max(books.limit or 1, whole(before.get("max_in_flight")))
         expected["stats.max_in_flight"] = Number(0, most)
     return expected
 
 
 def _others_near(books: Books, rows: list[Generation]) -> bool:
-    """True if a foreign generation came or went while the totals were read."""
+    """True if a foreign generation came or went while the totals were read, as far as is known."""
     own = {job.job_id for job in books.jobs}
     others = (row for row in rows if row.job_id not in own)
     known = [r for r in others if books.foreign_jobs.get(str(r.job_id), {}).get("known")]
     moments = [at for row in known for at in (row.accepted, row.finished) if at is not None]
     began = float(books.run.get("began_at") or 0.0)
     ended = max((stage.ended for stage in books.stages), default=began)
-    return any(abs(at - began) < BOUNDARY or at > ended for at in moments)
+    return any(abs(at - began) < SLOW or at > ended for at in moments)

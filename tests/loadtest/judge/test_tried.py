@@ -102,14 +102,6 @@ def test_process_that_begins_after_the_end_of_another_is_a_kill(honest: Syntheti
     assert "one host name" in found(judgement)["mode"].text
 
 
-def test_repeated_call_has_failed(honest: Synthetic) -> None:
-    judgement = judge(honest.folder)
-    assert found(judgement)["calls that fail"].tried is False
-
-    judgement.stages[0].retries.calls["gen_image, given up", "outcome_unknown"] = 1
-    assert found(judgement)["calls that fail"].tried is True
-
-
 def test_speed_of_vendors_is_reported_by_the_mocks(honest: Synthetic) -> None:
     assert found(judge(honest.folder))["vendors at their real speed"].tried is False
     for vendor in ("image", "video"):
