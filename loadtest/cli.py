@@ -19,6 +19,7 @@ from loadtest.run.session import command, replay, run_plan
 from loadtest.settings import Settings
 from loadtest.wire.stack import NotReachable
 from shared.jobs.genvideo import GENVIDEO
+from shared.settings.common import mistakes_of
 from shared.texts import localized
 
 PASSED, FAILED, USAGE, NOT_REACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
@@ -123,8 +124,7 @@ def run(
     try:
         settings = Settings()
     except ValidationError as error:
-        mistakes = (f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
-        return fail([*mistakes], USAGE)
+        return fail([f"{name}: {mistake}" for name, mistake in mistakes_of(error)], USAGE)
     known = settings.known
     plan = planned(
         stages,

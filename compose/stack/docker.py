@@ -177,7 +177,7 @@ class Docker:
         if tool is None:
             raise StackError(f"containers can't be used: {machine.missing()}", UNREACHABLE)
         root = self.settings.root
-        own = ("compose.yaml", "mocks.yaml") if self.settings.mocks else ("compose.yaml",)
+        own = ("compose.yaml", "mocks.yaml") if self.settings.mocked else ("compose.yaml",)
         brought = (root / file for file in overlays(self.settings.pipelines))
         files = [*(root / "compose" / name for name in own), *brought, *also]
         chosen = [word for file in files for word in ("--file", str(file))]

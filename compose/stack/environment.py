@@ -81,7 +81,7 @@ def environment_of(
     if service is LOADTEST:
         # The load test asks for receipts at our address, wherever vendors call.
         known["CALLBACK_URL"] = known["CALLBACK_SERVICE_URL"]
-    if "video" in settings.mocks and known.get("VIDEO_API") == "kling":
+    if "video" in settings.mocked and known.get("VIDEO_API") == "kling":
         known |= STAND_IN
     return {name: value for name, value in sorted(known.items()) if service.reads(name)}
 
@@ -91,7 +91,7 @@ def _alike(settings: Settings) -> dict[str, str]:
     known = {
         "API_PUBLIC_URL": public(settings),
         "TEMPORAL_UI_URL": settings.ui,
-        "MOCKS": settings.mocks_word,
+        "MOCKS": settings.mocks,
         # In a container the API can't know how far its port is published.
         "API_EXPOSED": "true" if exposed(settings, API, "API_PUBLIC_URL") else "false",
         # A proxy may change a request, so that our own can't be recognized.
@@ -117,7 +117,7 @@ def _addresses(settings: Settings, *, containers: bool) -> dict[str, str]:
     image, video = vendors(settings)
     given = settings.values
     # A real vendor calls from outside.
-    receiver = here[CALLBACK] if "video" in settings.mocks else settings.url(CALLBACK.port)
+    receiver = here[CALLBACK] if "video" in settings.mocked else settings.url(CALLBACK.port)
     services = [each for each in settings.further if each in settings.whole]
     brought = {f"{each.mock.upper()}_SERVICE_URL": here[each] for each in services if each.mock}
     return {
@@ -218,7 +218,7 @@ def vendors(settings: Settings) -> tuple[str | None, str | None]:
     """Return the addresses of the real image and video services; None for a mocked one."""
     real = {"image": settings.comfyui_url, "video": settings.kling_url}
     image, video = (
-        None if stage in settings.mocks else (url or "").rstrip("/") for stage, url in real.items()
+        None if stage in settings.mocked else (url or "").rstrip("/") for stage, url in real.items()
     )
     return image, video
 

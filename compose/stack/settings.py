@@ -35,7 +35,7 @@ from compose.stack.services import (
 )
 from shared.http.hosts import is_loopback
 from shared.http.mistakes import DIGITS
-from shared.settings.common import MOCKED
+from shared.settings.common import MOCKED, Mocks
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_BASE_IMAGE = "python:3.13-slim"
@@ -67,12 +67,6 @@ class Mode(StrEnum):
     AUTO = "auto"
     DOCKER = "docker"
     LOCAL = "local"
-
-
-def _mocked(value: str) -> frozenset[str]:
-    if value not in MOCKED:
-        raise ValueError(f"is not one of: {', '.join(MOCKED)}")
-    return frozenset(MOCKED[value])
 
 
 def _address(value: str) -> str:
@@ -158,8 +152,7 @@ class Settings(BaseModel):
     )
     pipelines: str = ""
     roles: Annotated[frozenset[str], BeforeValidator(_names)] = frozenset()
-    # The stages whose vendors are mocks.
-    mocks: Annotated[frozenset[str], BeforeValidator(_mocked)] = frozenset(MOCKED["on"])
+    mocks: Mocks = "on"
     vendor_checks: Literal["on", "off"] = "on"
     comfyui_url: Url | None = None
     kling_url: Url | None = None
@@ -194,10 +187,10 @@ class Settings(BaseModel):
         ours = (
             each
             for each in ALL
-            if (not each.mock or each.mock in self.mocks)
+            if (not each.mock or each.mock in self.mocked)
             and (self.own_temporal or each is not TEMPORAL)
         )
-        return (*ours, *(each for each in self.further if self.mocks or not each.mock))
+        return (*ours, *(each for each in self.further if self.mocked or not each.mock))
 
     @property
     def parts(self) -> tuple[Service, ...]:
@@ -209,13 +202,14 @@ class Settings(BaseModel):
         return "TEMPORAL_ADDRESS" not in self.values
 
     @property
-    def real(self) -> tuple[str, ...]:
-        """The stages whose vendors are real."""
-        return tuple(stage for stage in MOCKED["on"] if stage not in self.mocks)
+    def mocked(self) -> tuple[str, ...]:
+        """The stages whose vendors are mocks."""
+        return MOCKED[self.mocks]
 
     @property
-    def mocks_word(self) -> str:
-        return next(word for word, stages in MOCKED.items() if self.mocks == {*stages})
+    def real(self) -> tuple[str, ...]:
+        """The stages whose vendors are real."""
+        return tuple(stage for stage in MOCKED["on"] if stage not in self.mocked)
 
     @property
     def run_dir(self) -> Path:
@@ -271,8 +265,8 @@ class Settings(BaseModel):
         addresses = {"image": "COMFYUI_URL", "video": "KLING_URL"}
         for stage, name in addresses.items():
             url = getattr(self, name.lower())
-            if stage not in self.mocks and url is None and name not in self.values:
-                yield f"MOCKS={self.mocks_word} needs {name}, which is not set"
+            if stage not in self.mocked and url is None and name not in self.values:
+                yield f"MOCKS={self.mocks} needs {name}, which is not set"
             elif url and ("?" in url or "#" in url):
                 # A query is often a key.
                 origin = self.origins[name]

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from services.callback.models import SETTLED, Fate, NotKept, Receipt
 from shared.jobs.ids import callbacks_prefix
 from shared.jobs.messages import Record
-from shared.store.protocol import Store, StoreAway
+from shared.store.protocol import Store, reason_of
 from shared.store.records import Records, parsed
 
 log = structlog.get_logger(__name__)
@@ -79,7 +79,7 @@ class Receipts:
                 key = f"{callbacks_prefix(receipt.job_id)}forged-{len(forged):02d}.json"
                 self._store.put_if_absent(key, _to_json(receipt))
         except OSError as error:
-            log.warning("forged callback not noted", reason=_reason(error))
+            log.warning("forged callback not noted", reason=reason_of(error))
 
     def of_job(self, job_id: str) -> list[Receipt]:
         """Return all receipts of a job, oldest first; at most MOST and MOST_FORGED."""
@@ -125,9 +125,5 @@ def _to_json(receipt: Receipt, **more: str) -> bytes:
 
 
 def _not_kept(error: OSError) -> NotKept:
-    log.error("receipts can't be kept", reason=_reason(error))
+    log.error("receipts can't be kept", reason=reason_of(error))
     return NotKept("The callback can't be stored now.", retry_after=1)
-
-
-def _reason(error: OSError) -> str:
-    return error.message if isinstance(error, StoreAway) else error.strerror or type(error).__name__

@@ -56,27 +56,21 @@ class Receiver:
         }
 
     async def authentic(self, external_id: str, token: str, *, form: str = "kling") -> bool:
-        """True if the token belongs to this task and the task has such callbacks; note a forged
-        one."""
+        """True if the token belongs to this task and the task has such callbacks; note forged ones,
+        unless there are many."""
         generation = parse_external_id(external_id)
-        if generation is None or (form, generation.step) not in self._signals:
-            FATES.labels(Fate.REJECTED).inc()
-            return False
-        if token_fits(self._secret, external_id, token):
+        is_ours = generation is not None and (form, generation.step) in self._signals
+        if is_ours and token_fits(self._secret, external_id, token):
             return True
-        await self.forged(external_id)
-        return False
-
-    async def forged(self, external_id: str) -> None:
-        """Note a callback with a wrong token, unless there are many."""
         FATES.labels(Fate.REJECTED).inc()
-        if self._forged < AT_ONCE // 2:
+        if is_ours and self._forged < AT_ONCE // 2:
             self._forged += 1
             try:
                 receipt = self._receipt(external_id, fate=Fate.REJECTED, decided=True)
                 await asyncio.to_thread(self.receipts.add_forged, receipt)
             finally:
                 self._forged -= 1
+        return False
 
     async def refused(self, external_id: str) -> None:
         """Note an authentic callback that can't be read; raise NotKept."""

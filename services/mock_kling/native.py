@@ -55,10 +55,9 @@ async def authorized(request: Request, mock: TheMock) -> None:
         raise refused(EXPIRED)
 
 
-def _reply(code: int | str, message: str, request: str = "") -> dict[str, Any]:
+def _reply(code: int | str, message: str) -> dict[str, Any]:
     """Return the envelope of every answer, with a new id for each."""
-    request = request or f"req-{next(_requests):012d}"
-    return {"code": int(code), "message": message, "request_id": request}
+    return {"code": int(code), "message": message, "request_id": f"req-{next(_requests):012d}"}
 
 
 def succeed(data: object) -> Response:

@@ -11,23 +11,22 @@ def main() -> None:
     # Imported here, so that a mistake in the settings is reported at once.
     from services.worker.worker import running_worker
     from shared.files import folder_reason
-    from shared.health import run_worker
+    from shared.health import Check, run_worker
     from shared.store.chosen import chosen_store, store_reason
 
     store = chosen_store(config)
 
-    async def disk() -> str | None:
-        return await asyncio.to_thread(folder_reason, config.data_dir / "assets")
-
-    async def stored() -> str | None:
-        return await store_reason(store)
-
+    checks: dict[str, Check] = {
+        "disk": lambda: asyncio.to_thread(folder_reason, config.data_dir / "assets")
+    }
+    if config.elsewhere:
+        checks["store"] = lambda: store_reason(store)
     run_worker(
         "worker",
         lambda client: running_worker(config, client),
         config,
         port=config.worker_http_port,
-        checks={"disk": disk, **({"store": stored} if config.elsewhere else {})},
+        checks=checks,
     )
 
 

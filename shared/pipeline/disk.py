@@ -3,7 +3,7 @@
 import structlog
 from prometheus_client import Counter
 
-from shared.store.protocol import StoreAway
+from shared.store.protocol import StoreAway, reason_of
 
 log = structlog.get_logger(__name__)
 
@@ -18,8 +18,3 @@ def note_refusal(folder: str, error: OSError, **what: object) -> None:
 
 def explained(error: OSError) -> str:
     return error.message if isinstance(error, StoreAway) else f"Our disk: {reason_of(error)}"
-
-
-def reason_of(error: OSError) -> str:
-    """Return the reason, such as `No space left on device`, without a path."""
-    return error.strerror or type(error).__name__

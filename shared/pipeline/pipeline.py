@@ -317,14 +317,8 @@ class Pipeline(Generic[Input]):
         """End without a record, because it has ended or belongs to another run; still clear the
         vendors."""
         is_own = run.run_id == self._request.run_id
-        drain = Drain(
-            job_id=run.job_id,
-            run_id=run.run_id,
-            hold_seconds=0,
-            in_doubt=not is_own or self._slot.permit is not None,
-            closed=None if is_own else Closed.UNKNOWN,
-        )
-        await self._drained(drain)
+        in_doubt = not is_own or self._slot.permit is not None
+        await self._drained(run, in_doubt=in_doubt, closed=None if is_own else Closed.UNKNOWN)
 
     async def _end(self, note: str, *, status: Status, error: JobError) -> None:
         tasks = {**self._journal.record.tasks, **self._found}
@@ -334,13 +328,7 @@ class Pipeline(Generic[Input]):
         """Wait until the vendors are clear, and record what was paid for."""
         note = f"{why}: waiting until the vendors are clear"
         await self._journal.change(note, tasks={**self._journal.record.tasks, **tasks})
-        drain = Drain(
-            job_id=self._request.job_id,
-            run_id=self._request.run_id,
-            hold_seconds=0,
-            in_doubt=in_doubt,
-        )
-        kept = await self._drained(drain)
+        kept = await self._drained(self._request, in_doubt=in_doubt)
         self._found = kept.tasks
         record = self._journal.record
         attempts = raised(record.attempts, kept.attempts)
@@ -353,8 +341,11 @@ class Pipeline(Generic[Input]):
                 units={**record.units, **kept.units},
             )
 
-    async def _drained(self, drain: Drain) -> Kept:
+    async def _drained(self, run: RunRef, *, in_doubt: bool, closed: Closed | None = None) -> Kept:
         """Return the result of a drain; start it again if an operator ends it."""
+        drain = Drain(
+            job_id=run.job_id, run_id=run.run_id, hold_seconds=0, in_doubt=in_doubt, closed=closed
+        )
         pause = DRAIN_AGAIN
         while True:
             try:

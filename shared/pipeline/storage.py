@@ -37,7 +37,7 @@ from shared.pipeline.settings import PipelineWorkerSettings
 from shared.pipeline.vendor import Vendor
 from shared.store.assets import Assets
 from shared.store.folder import Folder
-from shared.store.protocol import Listed, Store
+from shared.store.protocol import Store
 
 log = structlog.get_logger(__name__)
 
@@ -155,7 +155,9 @@ class Storage:
     async def fitted(self, job_id: str, stage: str, bounds: Any) -> bytes:
         """Return the stored result of a stage within a vendor's bounds; as `Checker.fitted`."""
         try:
-            found = await self._found(job_id, stage)
+            found = await asyncio.to_thread(self._assets.find, job_id, stage)
+            if found is None:
+                raise StorageFailed(f"Our disk: the stored {stage} is not there.")
             if self._assets.store.local:
                 with self._here.held(found.key) as path:
                     return await self._checker.fitted(path, bounds)
@@ -189,12 +191,6 @@ class Storage:
             raise BadResult("The source's address is invalid.") from None
         if not first.startswith(tuple(kinds.values())):
             raise BadResult(f"The source's address gives no {' or '.join(kinds)} file.")
-
-    async def _found(self, job_id: str, stage: str) -> Listed:
-        found = await asyncio.to_thread(self._assets.find, job_id, stage)
-        if found is None:
-            raise StorageFailed(f"Our disk: the stored {stage} is not there.")
-        return found
 
     @contextlib.asynccontextmanager
     async def _partial(self, job_id: str, name: str) -> AsyncIterator[Path]:

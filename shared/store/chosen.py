@@ -9,7 +9,7 @@ from contextlib import suppress
 from weakref import WeakSet
 
 from shared.store.folder import Folder
-from shared.store.protocol import Store, StoreAway
+from shared.store.protocol import Store, StoreAway, reason_of
 from shared.store.settings import StoreSettings
 
 
@@ -85,7 +85,7 @@ async def store_reason(store: Store) -> str | None:
     except TimeoutError:
         reason = "the store does not answer"
     except OSError as error:
-        reason = error.strerror or type(error).__name__
+        reason = reason_of(error)
     else:
         return None
     _taking.discard(store)

@@ -19,6 +19,11 @@ class StoreAway(
         self.strerror = message
 
 
+def reason_of(error: OSError) -> str:
+    """Return the reason, such as `No space left on device`, without a path."""
+    return error.strerror or type(error).__name__
+
+
 class Held(NamedTuple):
     """The value of a key; the tag changes with each write."""
 

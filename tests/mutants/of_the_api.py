@@ -202,8 +202,8 @@ MUTANTS = (
     Mutant(
         name="callback-refused",
         breaks="every callback is refused, and the poll makes it good",
-        old="(form, generation.step) not in self._signals:\n",
-        new="(form, generation.step) in self._signals:\n",
+        old="        is_ours = generation is not None and (form, generation.step) in self._signals\n",
+        new="        is_ours = False\n",
         rule="video_ledger.callbacks[].reply",
     ),
     Mutant(
@@ -217,8 +217,8 @@ MUTANTS = (
     Mutant(
         name="token-not-checked",
         breaks="a callback with a wrong token is taken",
-        old="        if token_fits(self._secret, external_id, token):\n",
-        new="        if token:\n",
+        old="        if is_ours and token_fits(self._secret, external_id, token):\n",
+        new="        if is_ours and token:\n",
         scene=SCENES["callbacks forged"],
         rule="video_ledger.callbacks[].reply",
     ),

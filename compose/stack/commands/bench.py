@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator
 
 from compose.stack import modes
+from compose.stack.commands.develop import Count
 from compose.stack.environment import service_mistakes
 from compose.stack.given import options, raise_wrong
 from compose.stack.local import Local
@@ -45,12 +46,10 @@ def _parts(value: str) -> list[str]:
 
 
 class Options(BaseModel):
-    """The chosen parts, and how often each runs; the description is the error for a wrong value."""
+    """The chosen parts, and how often each runs."""
 
     only: Annotated[list[str], BeforeValidator(_parts)] = list(PARTS)
-    runs: str = Field(
-        "", pattern=r"^0*[1-9]\d{0,8}$", description="is not a whole number from 1 on"
-    )
+    runs: Count = ""
 
 
 def bench(root: Path, environ: Mapping[str, str]) -> int:

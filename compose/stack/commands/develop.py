@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
@@ -20,12 +20,21 @@ from compose.stack.subprocesses import capture, hand_over
 
 # Most of a test's time is waiting. Six processes are no faster than four.
 SIDE_BY_SIDE = ["-n", "4", "--dist", "loadscope", "--no-loadscope-reorder"]
-MINUTES = r"^(0*[1-9]\d{0,3}(\.\d+)?|0?\.\d*[1-9]\d*)$"
-NO_MINUTES = "is not a number of minutes above 0"
+# A description is the error for a wrong value.
+Minutes = Annotated[
+    str,
+    Field(
+        pattern=r"^(0*[1-9]\d{0,3}(\.\d+)?|0?\.\d*[1-9]\d*)$",
+        description="is not a number of minutes above 0",
+    ),
+]
+Count = Annotated[
+    str, Field(pattern=r"^0*[1-9]\d{0,8}$", description="is not a whole number from 1 on")
+]
 
 
 class Seed(BaseModel):
-    """The seed, drawn at random by default; a description is the error for a wrong value."""
+    """The seed, drawn at random by default."""
 
     seed: str = Field(
         "", pattern=r"^\d{1,15}$", description="is not a whole number of at most 15 digits"
@@ -36,7 +45,7 @@ class Chaos(Seed):
     """Options of `make chaos`. Processes are the default mode, because only their connections can
     be cut. With DECK=kills each part of the stack is killed once, and MINUTES is ignored."""
 
-    minutes: str = Field("5", pattern=MINUTES, description=NO_MINUTES)
+    minutes: Minutes = "5"
     mode: Mode = Mode.LOCAL
     deck: Literal["all", "kills"] = "all"
     reports_dir: str = "reports"
@@ -46,10 +55,8 @@ class Simulation(Seed):
     """Options of `make simulate`: MINUTES of histories, or HISTORIES of them, with seeds from SEED
     on; KINDS limits the strikes."""
 
-    minutes: str = Field("10", pattern=MINUTES, description=NO_MINUTES)
-    histories: str = Field(
-        "", pattern=r"^0*[1-9]\d{0,8}$", description="is not a whole number from 1 on"
-    )
+    minutes: Minutes = "10"
+    histories: Count = ""
     kinds: str = Field(
         "", pattern="^[a-z_]+(,[a-z_]+)*$", description="is not a list such as cancel,reset"
     )

@@ -42,7 +42,7 @@ def run(settings: Settings, environ: Mapping[str, str]) -> int:
         say(f"  {stage}  {offer}")
     if not settings.real:
         cost = "nothing, because these are mocks"
-    elif settings.mocks:
+    elif settings.mocked:
         cost = f"one {settings.real[0]}, because the other vendor is a mock; {AGAIN}"
     else:
         cost = f"one generation of each; {AGAIN}"

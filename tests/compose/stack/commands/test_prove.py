@@ -103,7 +103,7 @@ def test_part_has_its_own_stack_and_keeps_its_data_after_a_failure(
         assert environ == {"PRESET": "x", "SEED": "7"}
         assert own.compose_project_name != users.compose_project_name
         assert not set(own.ports.values()) & set(users.ports.values())
-        assert (own.workers, own.mocks_word, own.own_temporal) == (2, "on", True)
+        assert (own.workers, own.mocks, own.own_temporal) == (2, "on", True)
         assert own.values["STORE_URL"] == "file:"
         assert own.reports_dir == proof.folder / "ladder"
         return status
