@@ -40,9 +40,7 @@ _OF_THE_CONNECTION = frozenset(
 )
 
 
-class UiUnavailable(
-    GenvideoError, code="ui_unavailable", status=502, title="The Temporal UI does not answer"
-):
+class UiUnavailable(GenvideoError, status=502, title="The Temporal UI does not answer"):
     """The UI, or the server's metrics, can't be reached."""
 
 

@@ -1,14 +1,16 @@
 """The error tree; each class has a code, an HTTP status, and whether a retry can help."""
 
+import re
 from typing import ClassVar
 
 from shared.failures import RULES, FailureClass, Rule
 
 
 class GenvideoError(Exception):
-    """Base of all errors: `code` is stable, the message is a sentence for a person.
+    """Base of all errors: the message is a sentence for a person.
 
-    A class names what differs from its base: `class QueueFull(GenvideoError, status=503, …)`.
+    A class names what differs from its base: `class QueueFull(GenvideoError, status=503, …)`. Its
+    `code`, which callers rely on, is its name by default: `queue_full`.
     """
 
     code: ClassVar[str] = "internal"
@@ -25,7 +27,7 @@ class GenvideoError(Exception):
         retryable: bool | None = None,
     ) -> None:
         super().__init_subclass__()
-        cls.code = cls.code if code is None else code
+        cls.code = code or re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
         cls.status = cls.status if status is None else status
         cls.title = cls.title if title is None else title
         cls.retryable = cls.retryable if retryable is None else retryable
@@ -38,7 +40,7 @@ class GenvideoError(Exception):
         self.details: tuple[object, ...] = ()
 
 
-class InvalidInput(GenvideoError, code="invalid_input", status=422, title="The input does not fit"):
+class InvalidInput(GenvideoError, status=422, title="The input does not fit"):
     """The input does not fit the route; field by field if possible."""
 
 
@@ -46,81 +48,62 @@ class RouteNotFound(GenvideoError, code="not_found", status=404, title="Not foun
     """There is no such route, or the caller may not know of it."""
 
 
-class BodyTooLarge(GenvideoError, code="body_too_large", status=413, title="The body is too large"):
+class BodyTooLarge(GenvideoError, status=413, title="The body is too large"):
     """The body has more bytes than the service takes."""
 
 
-class NotJson(GenvideoError, code="not_json", status=415, title="The body is not JSON"):
+class NotJson(GenvideoError, status=415, title="The body is not JSON"):
     """The media type or the body is not JSON."""
 
 
-class UnknownHost(GenvideoError, code="unknown_host", status=421, title="This host is unknown"):
+class UnknownHost(GenvideoError, status=421, title="This host is unknown"):
     """The request's `Host` is foreign, perhaps because a page resolves its own name to this
     machine."""
 
 
-class ForeignOrigin(
-    GenvideoError, code="foreign_origin", status=403, title="Pages of this origin are not allowed"
-):
+class ForeignOrigin(GenvideoError, status=403, title="Pages of this origin are not allowed"):
     """A page of another site may neither change nor watch anything."""
 
 
 class TemporalUnavailable(
-    GenvideoError,
-    code="temporal_unavailable",
-    status=503,
-    title="Temporal does not answer",
-    retryable=True,
+    GenvideoError, status=503, title="Temporal does not answer", retryable=True
 ):
     """Temporal, or a worker that must answer through it, gave no answer in time."""
 
 
-class TemporalRefuses(
-    TemporalUnavailable,
-    code="temporal_refuses",
-    title="Temporal refuses us",
-    retryable=False,
-):
+class TemporalRefuses(TemporalUnavailable, title="Temporal refuses us", retryable=False):
     """Temporal refuses us; a retry does not help until an operator fixes the cause."""
 
 
-class PayloadUnreadable(
-    GenvideoError, code="payload_unreadable", title="A payload can't be decrypted"
-):
+class PayloadUnreadable(GenvideoError, title="A payload can't be decrypted"):
     """A payload was encrypted with an unknown key, or was changed."""
 
 
-class QueueFull(
-    GenvideoError, code="queue_full", status=503, title="The queue is full", retryable=True
-):
+class QueueFull(GenvideoError, status=503, title="The queue is full", retryable=True):
     """The semaphore's queue is full."""
 
 
-class NotReady(GenvideoError, code="not_ready", status=503, title="Not ready", retryable=True):
+class NotReady(GenvideoError, status=503, title="Not ready", retryable=True):
     """A dependency of the service does not answer."""
 
 
-class Fenced(GenvideoError, code="fenced", title="Another try has taken over", retryable=True):
+class Fenced(GenvideoError, title="Another try has taken over", retryable=True):
     """The run has closed, or another try has begun; this one submits nothing."""
 
 
-class RecordStands(
-    GenvideoError, code="record_stands", title="The job's record accepts nothing from this attempt"
-):
+class RecordStands(GenvideoError, title="The job's record accepts nothing from this attempt"):
     """The record has ended, belongs to another run, or has later versions of this run."""
 
 
-class NotThisRun(GenvideoError, code="not_this_run", title="The order belongs to another run"):
+class NotThisRun(GenvideoError, title="The order belongs to another run"):
     """The activity's order belongs to another run, because this run was reset."""
 
 
-class Stopped(GenvideoError, code="stopped", title="The activity was stopped", retryable=True):
+class Stopped(GenvideoError, title="The activity was stopped", retryable=True):
     """A cancellation stopped the activity; its details say what it leaves at the vendor."""
 
 
-class StorageFailed(
-    GenvideoError, code="storage_failed", title="The file could not be stored", retryable=True
-):
+class StorageFailed(GenvideoError, title="The file could not be stored", retryable=True):
     """The disk or a download failed; the next try may work."""
 
 
@@ -132,7 +115,7 @@ class VendorError(GenvideoError, status=502, title="The vendor call failed"):
 
     def __init_subclass__(cls, *, failure: FailureClass, code: str | None = None) -> None:
         cls.failure, cls.rule = failure, RULES[failure]
-        super().__init_subclass__(code=code or failure.value, retryable=cls.rule.retried)
+        super().__init_subclass__(code=code, retryable=cls.rule.retried)
 
 
 class NeverDelivered(VendorError, failure=FailureClass.NEVER_DELIVERED):
@@ -155,7 +138,7 @@ class GenerationFailed(VendorError, failure=FailureClass.GENERATION_FAILED):
     """An accepted generation failed."""
 
 
-class BadResult(VendorError, code="bad_result", failure=FailureClass.GENERATION_FAILED):
+class BadResult(VendorError, failure=FailureClass.GENERATION_FAILED):
     """The vendor's file is missing, empty, truncated or of another kind: the generation failed."""
 
 
@@ -163,9 +146,7 @@ class GenerationLost(VendorError, failure=FailureClass.GENERATION_LOST):
     """The vendor accepted the generation, and does not know it any more."""
 
 
-class AttemptTimedOut(
-    VendorError, code="attempt_timed_out", failure=FailureClass.GENERATION_FAILED
-):
+class AttemptTimedOut(VendorError, failure=FailureClass.GENERATION_FAILED):
     """The generation was stopped after its deadline, and the vendor confirms it."""
 
 
@@ -173,17 +154,15 @@ class GivenUp(VendorError, failure=FailureClass.GIVEN_UP):
     """An accepted generation took so long that another one would not end either."""
 
 
-class NeverTold(VendorError, code="never_told", failure=FailureClass.GIVEN_UP):
+class NeverTold(VendorError, failure=FailureClass.GIVEN_UP):
     """The vendor may have accepted the submit, and can't be asked by our id."""
 
 
-class WrongKind(VendorError, code="wrong_kind", failure=FailureClass.REFUSED_FOR_GOOD):
+class WrongKind(VendorError, failure=FailureClass.REFUSED_FOR_GOOD):
     """The file is whole and of another kind; another generation would not change that."""
 
 
-class ResultNotAllowed(
-    VendorError, code="result_not_allowed", failure=FailureClass.REFUSED_FOR_GOOD
-):
+class ResultNotAllowed(VendorError, failure=FailureClass.REFUSED_FOR_GOOD):
     """The file's host is not allowed; another generation would not change that."""
 
 

@@ -32,9 +32,7 @@ RETRY_SECONDS = 5.0
 _LINE_ENDS = {end: f"\\u{ord(end):04x}" for end in "\u0085\u2028\u2029"}
 
 
-class TooManyListeners(
-    GenvideoError, code="too_many_listeners", status=429, title="Too many listeners", retryable=True
-):
+class TooManyListeners(GenvideoError, status=429, title="Too many listeners", retryable=True):
     """There are too many listeners for another one."""
 
 

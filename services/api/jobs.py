@@ -22,35 +22,25 @@ from shared.pipeline.definition import Definition
 log = structlog.get_logger(__name__)
 
 
-class IdempotencyConflict(
-    GenvideoError,
-    code="idempotency_conflict",
-    status=422,
-    title="The key was used for another body",
-):
+class IdempotencyConflict(GenvideoError, status=422, title="The key was used for another body"):
     """The key belongs to another request."""
 
 
-class JobNotRetryable(
-    GenvideoError, code="job_not_retryable", status=409, title="The job can't be retried"
-):
+class JobNotRetryable(GenvideoError, status=409, title="The job can't be retried"):
     """The job succeeded, has not ended, or left no input."""
 
 
-class JobEnded(GenvideoError, code="job_ended", status=409, title="The job has already ended"):
+class JobEnded(GenvideoError, status=409, title="The job has already ended"):
     """The job has ended, so it can't be cancelled."""
 
 
 class OtherNamespace(
-    GenvideoError,
-    code="other_namespace",
-    status=409,
-    title="The job is in another namespace of Temporal",
+    GenvideoError, status=409, title="The job is in another namespace of Temporal"
 ):
     """The job's workflow runs in another namespace."""
 
 
-class JobNotFound(GenvideoError, code="job_not_found", status=404, title="No such job"):
+class JobNotFound(GenvideoError, status=404, title="No such job"):
     """No job has this id, in the records or in Temporal."""
 
 

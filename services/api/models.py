@@ -5,7 +5,7 @@ Input is strict: an unknown field is an error, because it may be a mistake.
 
 import unicodedata
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 from fastapi import Header
 from pydantic import (
@@ -124,41 +124,3 @@ class JobList(Message):
     jobs: list[Job]
     next_cursor: str | None
     change: str = ""
-
-
-class StageView(Message):
-    name: str
-    media_type: str
-
-
-class FieldView(Message):
-    """A field of a pipeline's own input; its value is text."""
-
-    name: str
-    required: bool
-
-
-class PipelineView(Message):
-    stages: tuple[StageView, ...]
-    fields: tuple[FieldView, ...]
-
-    @classmethod
-    def of(cls, pipeline: Definition) -> Self:
-        stages = (
-            StageView(name=each.name, media_type=each.file.media_type) for each in pipeline.stages
-        )
-        fields = (
-            FieldView(name=name, required=field.is_required())
-            for name, field in pipeline.input.model_fields.items()
-            if name not in JobInput.model_fields
-        )
-        return cls(stages=tuple(stages), fields=tuple(fields))
-
-
-class PageConfig(Message):
-    """The configuration that the dashboard reads first; `mocks`: the stages with mocks."""
-
-    mocks: tuple[str, ...]
-    pipelines: dict[str, PipelineView]
-    temporal_ui_url: str
-    temporal_namespace: str

@@ -71,13 +71,11 @@ TOKEN = Gauge("genvideo_api_slot_token", "The highest token of a holder; it grow
 EMPTY = SlotView(limit=DEFAULT_LIMIT, paused=False, holders=(), waiting=(), waiting_count=0)
 
 
-class SemaphoreSlow(
-    TemporalUnavailable, code="semaphore_slow", status=504, title="The semaphore is slow"
-):
+class SemaphoreSlow(TemporalUnavailable, status=504, title="The semaphore is slow"):
     """Temporal answers, but no worker has answered for the semaphore in time."""
 
 
-class NotDraining(GenvideoError, code="not_draining", status=409, title="The run is not draining"):
+class NotDraining(GenvideoError, status=409, title="The run is not draining"):
     """The run does not drain, so its place can't be given up."""
 
 

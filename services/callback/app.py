@@ -64,7 +64,7 @@ def create_app(settings: CallbackSettings, client: Client | None = None) -> Fast
     return app
 
 
-class NotAuthorized(GenvideoError, code="not_authorized", status=401, title="Not authorized"):
+class NotAuthorized(GenvideoError, status=401, title="Not authorized"):
     """The operator's key is missing or wrong."""
 
 

@@ -14,13 +14,7 @@ from shared.jobs.messages import Message, Record
 from shared.pipeline.callbacks import Reader, Reported, TaskStatus
 
 
-class NotKept(
-    GenvideoError,
-    code="not_kept",
-    status=503,
-    title="The callback could not be stored",
-    retryable=True,
-):
+class NotKept(GenvideoError, status=503, title="The callback could not be stored", retryable=True):
     """The store does not take the receipt, or has too many of this job."""
 
 

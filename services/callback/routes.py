@@ -23,9 +23,7 @@ READ_SECONDS = 5.0
 router = APIRouter(tags=["callbacks"])
 
 
-class BodyTooSlow(
-    GenvideoError, code="body_too_slow", status=408, title="The body came too slowly"
-):
+class BodyTooSlow(GenvideoError, status=408, title="The body came too slowly"):
     """The body did not come in time."""
 
 

@@ -21,9 +21,7 @@ _RANGE = re.compile(r"bytes=(\d{0,4000})-(\d{0,4000})", re.ASCII | re.IGNORECASE
 Read = Callable[[int, int], bytes]
 
 
-class RangeNotSatisfiable(
-    GenvideoError, code="range_not_satisfiable", status=416, title="The range does not fit"
-):
+class RangeNotSatisfiable(GenvideoError, status=416, title="The range does not fit"):
     """`Range` asks for bytes that the file does not have."""
 
 

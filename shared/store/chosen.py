@@ -34,7 +34,7 @@ READY_SECONDS = 3.0
 _taking: WeakSet[Store] = WeakSet()
 
 
-class StoreRefused(StoreAway):
+class StoreRefused(StoreAway, code=StoreAway.code):
     """The store answers, but must not be used."""
 
 

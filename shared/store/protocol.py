@@ -9,9 +9,7 @@ from typing import NamedTuple, Protocol
 from shared.errors import GenvideoError
 
 
-class StoreAway(
-    GenvideoError, OSError, code="store_away", status=503, title="The store is away", retryable=True
-):
+class StoreAway(GenvideoError, OSError, status=503, title="The store is away", retryable=True):
     """The store gave no answer, or refused one; treated like a full disk."""
 
     def __init__(self, message: str) -> None:

@@ -24,9 +24,7 @@ SESSION_SECONDS = 12 * 3600
 PATH = "/session"
 
 
-class TokenMissing(
-    GenvideoError, code="token_missing", status=401, title="The token is missing or wrong"
-):
+class TokenMissing(GenvideoError, status=401, title="The token is missing or wrong"):
     """With API_TOKEN, each change needs the token; at an exposed API each call does."""
 
 

@@ -16,9 +16,7 @@ from shared.errors import GenvideoError, InvalidInput
 UI_HEADERS = ("Authorization", "Content-Type", "X-Namespace")
 
 
-class NotTheUi(
-    GenvideoError, code="not_the_ui", status=403, title="Only the Temporal UI may call this"
-):
+class NotTheUi(GenvideoError, status=403, title="Only the Temporal UI may call this"):
     """A page of another origin called the codec."""
 
 

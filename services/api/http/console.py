@@ -31,7 +31,7 @@ MOCK_CALLS = {"faults": "faults", "stats": "stats", "trace": "trace", "clock": "
 _JSON = re.compile(r"application/(problem\+)?json")
 
 
-class MocksOff(GenvideoError, code="mocks_off", status=409, title="The mocks are off"):
+class MocksOff(GenvideoError, status=409, title="The mocks are off"):
     """Only mocks have faults, and the real services are in use."""
 
 

@@ -22,7 +22,7 @@ from shared.pipeline.definition import Definition
 HEADERS = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
 
 
-class AssetNotFound(GenvideoError, code="asset_not_found", status=404, title="No such file"):
+class AssetNotFound(GenvideoError, status=404, title="No such file"):
     """The job has stored no such file (yet)."""
 
 

@@ -2,16 +2,16 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi import Path as FromPath
 
 from services.api.http.access import PATH, Sessions
 from services.api.http.routes import ServiceDep
-from services.api.models import PageConfig, PipelineView
 from shared.errors import RouteNotFound
 from shared.http.ranges import ranged_file
+from shared.pipeline.definition import Definition, JobInput
 from shared.settings.common import MOCKED
 from shared.texts import ERRORS, PAGE
 
@@ -53,14 +53,24 @@ async def begin_session(service: ServiceDep, response: Response) -> None:
 
 
 @router.get("/dashboard/config")
-async def config(service: ServiceDep) -> PageConfig:
-    """What the page must know about the stack."""
-    return PageConfig(
-        mocks=MOCKED[service.settings.mocks],
-        pipelines={name: PipelineView.of(each) for name, each in service.settings.known.items()},
-        temporal_ui_url=str(service.settings.temporal_ui_url).rstrip("/"),
-        temporal_namespace=service.client.namespace,
-    )
+async def config(service: ServiceDep) -> dict[str, Any]:
+    """What the page must know about the stack; `mocks`: the stages with mocks."""
+    return {
+        "mocks": MOCKED[service.settings.mocks],
+        "pipelines": {name: _view(each) for name, each in service.settings.known.items()},
+        "temporal_ui_url": str(service.settings.temporal_ui_url).rstrip("/"),
+        "temporal_namespace": service.client.namespace,
+    }
+
+
+def _view(pipeline: Definition) -> dict[str, Any]:
+    """Return the stages of a pipeline, and the fields of its own input, whose values are text."""
+    given, common = pipeline.input.model_fields, JobInput.model_fields
+    fields = [(name, given[name]) for name in given if name not in common]
+    return {
+        "stages": [{"name": it.name, "media_type": it.file.media_type} for it in pipeline.stages],
+        "fields": [{"name": name, "required": it.is_required()} for name, it in fields],
+    }
 
 
 @router.get("/dashboard/{name:path}")

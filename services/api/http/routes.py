@@ -51,7 +51,7 @@ async def _service(connection: HTTPConnection) -> Service:
 ServiceDep = Annotated[Service, Depends(_service)]
 
 
-class SlotNotFound(GenvideoError, code="slot_not_found", status=404, title="No such slot"):
+class SlotNotFound(GenvideoError, status=404, title="No such slot"):
     """No semaphore has this name."""
 
 
