@@ -3,7 +3,7 @@
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.requests import ClientDisconnect
 
@@ -11,6 +11,7 @@ from services.callback.kling import Callback
 from services.callback.models import Fate, NotKept, Receipt, parse
 from services.callback.receiver import Receiver
 from shared.errors import BodyTooLarge, GenvideoError, NotJson, RouteNotFound
+from shared.http.app import of_state
 from shared.http.bodies import require_json
 from shared.http.problems import documented
 from shared.http.queries import ONLY_KNOWN
@@ -33,13 +34,7 @@ class Taken(Message):
     fate: Fate
 
 
-async def _receiver(request: Request) -> Receiver:
-    receiver = request.app.state.receiver
-    assert isinstance(receiver, Receiver)  # noqa: S101 - the lifespan sets it before any request
-    return receiver
-
-
-ReceiverDep = Annotated[Receiver, Depends(_receiver)]
+ReceiverDep = Annotated[Receiver, of_state("receiver", Receiver)]
 
 
 # The body is read by hand, because the token is checked before it: its schemas are added by hand.

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, Header, Query, Request, WebSocket, WebSocketDisconnect
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -22,6 +22,7 @@ from services.mock_comfyui.settings import NativeConfig, native_config
 from services.mock_core.calls import View, look_up, requested, serve_file, submit
 from services.mock_core.ledger import Generation, State
 from services.mock_core.mock import TheMock
+from shared.http.app import of_state
 
 Entry = dict[str, Any]
 router = APIRouter(include_in_schema=False)
@@ -44,13 +45,7 @@ _WORDS = {
 }
 
 
-async def _queue(request: Request) -> PromptQueue:
-    queue = request.app.state.queue
-    assert isinstance(queue, PromptQueue)  # noqa: S101 - set by the factory
-    return queue
-
-
-TheQueue = Annotated[PromptQueue, Depends(_queue)]
+TheQueue = Annotated[PromptQueue, of_state("queue", PromptQueue)]
 
 
 class NativeJson(JSONResponse):

@@ -108,6 +108,13 @@ class DeliveryAttempt:
         }
 
 
+# The members of a generation that its row has under the same name.
+_SHOWN = (
+    *("external_id", "attempt", "prompt", "style", "token", "error", "charged", "units"),
+    *("duplicate", "sha256", "source_sha256", "shows", "source_shows"),
+)
+
+
 @dataclass(slots=True, eq=False)
 class Generation:
     """A generation, which all wires read. It counts, and costs, only after it was accepted."""
@@ -181,13 +188,9 @@ class Generation:
         if self.finished is not None and self.accepted is not None:
             seconds = round(self.finished - self.accepted, 6)
         return {
+            **{name: getattr(self, name) for name in _SHOWN},
             "job_id": self.id,
-            "external_id": self.external_id,
             "job_key": self.job.key,
-            "attempt": self.attempt,
-            "prompt": self.prompt,
-            "style": self.style,
-            "token": self.token,
             "accepted_at": rfc3339(self.accepted),
             "started_at": rfc3339(self.started),
             "finished_at": rfc3339(self.finished),
@@ -197,14 +200,6 @@ class Generation:
             "finished_ts": self.finished,
             "seconds": seconds,
             "outcome": outcome,
-            "error": self.error,
-            "sha256": self.sha256,
-            "source_sha256": self.source_sha256,
-            "shows": self.shows,
-            "source_shows": self.source_shows,
-            "charged": self.charged,
-            "units": self.units,
-            "duplicate": self.duplicate,
             "calls_back": self.callback_url is not None,
             "callbacks": [attempt.row() for attempt in self.delivery_attempts],
         }

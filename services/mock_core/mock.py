@@ -4,7 +4,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
 
 from services.mock_core.callbacks import CallbackSender
@@ -15,6 +14,7 @@ from services.mock_core.files import Disk, FileStore
 from services.mock_core.ledger import JobIndex, Ledger
 from services.mock_core.runner import Runner
 from services.mock_core.settings import MockSettings, RuntimeConfig
+from shared.http.app import of_state
 from shared.http.problems import Shape
 
 _JOURNAL_ROWS = 5_000
@@ -124,11 +124,4 @@ class Mock:
         self.plan.reset()
 
 
-async def mock_of(request: Request) -> Mock:
-    """Return the mock. It is async, because FastAPI runs other dependencies in a thread."""
-    mock = request.app.state.mock
-    assert isinstance(mock, Mock)  # noqa: S101 - set by the factory
-    return mock
-
-
-TheMock = Annotated[Mock, Depends(mock_of)]
+TheMock = Annotated[Mock, of_state("mock", Mock)]

@@ -4,15 +4,16 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.mock_core.clock import Delay, rfc3339
 from shared.http.hosts import listed
+from shared.http.mistakes import read_by
 
 BAD_SETTING_STATUS = 2
 _CALLED = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
@@ -28,15 +29,7 @@ def called(text: str) -> frozenset[str]:
     return hosts
 
 
-def _read_by(read: Callable[[str], object]) -> AfterValidator:
-    def check(text: str) -> str:
-        read(text)
-        return text
-
-    return AfterValidator(check)
-
-
-Called = Annotated[str, _read_by(called)]
+Called = Annotated[str, read_by(called)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -47,7 +40,7 @@ class MockSettings(BaseSettings):
 
     listen_host: str = "127.0.0.1"
     # Names that the mock answers to, beside loopback's.
-    allowed_hosts: Annotated[str, _read_by(listed)] = ""
+    allowed_hosts: Annotated[str, read_by(listed)] = ""
     mock_speed: Annotated[float, Field(ge=0.01, le=1_000_000)] = 100.0
     mock_seed: int = 0
     # The services that a rule may name: those whose mocks get the same plans.

@@ -4,8 +4,9 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -45,6 +46,18 @@ class ServiceApp(FastAPI):
             document_refusals(document["paths"])
             self.openapi_schema = document
         return self.openapi_schema
+
+
+def of_state(name: str, kind: type) -> Any:
+    """Return a dependency: what the app's state has under a name, set before any request."""
+
+    # Async, because a plain function would run in a thread for each request.
+    async def found(connection: HTTPConnection) -> object:
+        part = getattr(connection.app.state, name)
+        assert isinstance(part, kind)  # noqa: S101
+        return part
+
+    return Depends(found)
 
 
 class Sockets(WebSocketsSansIOProtocol):

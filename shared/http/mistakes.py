@@ -1,10 +1,10 @@
 """Describe what is wrong with an input: the field by its name, and a sentence."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
 from pydantic_core import PydanticCustomError
 
 # The answer must not grow with the input.
@@ -64,6 +64,17 @@ def _digits(given: object) -> object:
 
 # Of a whole number, behind its bounds: pydantic takes `1_0` for 10, and blanks and signs, too.
 DIGITS = BeforeValidator(_digits)
+
+
+def read_by(read: Callable[[Any], object]) -> AfterValidator:
+    """Return a validator by what reads the value; it keeps the value, and raises what that
+    raises."""
+
+    def check(value: Any) -> Any:
+        read(value)
+        return value
+
+    return AfterValidator(check)
 
 
 class Mistake(NamedTuple):

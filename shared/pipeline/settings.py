@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 
+from shared.http.mistakes import read_by
 from shared.pipeline.definition import Definition, Stage
 from shared.pipeline.hosts import is_near, result_hosts
 from shared.pipeline.messages import JobLimits, StageLimits
@@ -54,7 +55,7 @@ class PipelineWorkerSettings(PipelineSettings, StoreSettings, PollingSettings):
     callback_url: Url = "http://127.0.0.1:8001"
     callback_secret: CallbackSecret
     api_public_url: Url = "http://127.0.0.1:8000"
-    result_hosts: str = ""
+    result_hosts: Annotated[str, read_by(lambda text: result_hosts(_listed(text)))] = ""
     vendor_proxy: VendorProxy | None = None
 
     accept_seconds: Seconds = 30
@@ -66,12 +67,6 @@ class PipelineWorkerSettings(PipelineSettings, StoreSettings, PollingSettings):
     pace: Pace = Pace.FAST
     worker_http_port: Port = 9100
     shutdown_seconds: Seconds = 5
-
-    @field_validator("result_hosts")
-    @classmethod
-    def _are_hosts(cls, value: str) -> str:
-        result_hosts(_listed(value))
-        return value
 
     @field_validator("gates")
     @classmethod

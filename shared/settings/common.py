@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.http.hosts import listed
+from shared.http.mistakes import read_by
 from shared.jobs.tokens import secrets_of
 from shared.settings.payloads import PayloadSettings
 
@@ -42,11 +43,6 @@ def _strong(setting: SecretStr) -> SecretStr:
 CallbackSecret = Annotated[SecretStr, AfterValidator(_strong)]
 
 
-def _are_hosts(text: str) -> str:
-    listed(text)
-    return text
-
-
 class CommonSettings(PayloadSettings):
     """Settings of every service; subclasses add their own."""
 
@@ -54,7 +50,7 @@ class CommonSettings(PayloadSettings):
 
     listen_host: str = "127.0.0.1"
     # Names that the service answers to, beside loopback's.
-    allowed_hosts: Annotated[str, AfterValidator(_are_hosts)] = ""
+    allowed_hosts: Annotated[str, read_by(listed)] = ""
     data_dir: Path = Path("data")
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
     log_format: Annotated[str, Field(pattern="^(json|console|auto)$")] = "auto"

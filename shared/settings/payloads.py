@@ -1,9 +1,11 @@
 """The setting of payload encryption, for every client of Temporal."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import SecretStr, field_validator
+from pydantic import SecretStr
 from pydantic_settings import BaseSettings
+
+from shared.http.mistakes import read_by
 
 if TYPE_CHECKING:
     from shared.temporal.codec import PayloadKeys
@@ -12,14 +14,7 @@ if TYPE_CHECKING:
 class PayloadSettings(BaseSettings):
     """`PAYLOAD_KEY`; wrong keys are named by their place in the list, never by their value."""
 
-    payload_key: SecretStr | None = None
-
-    @field_validator("payload_key")
-    @classmethod
-    def _are_keys(cls, text: SecretStr | None) -> SecretStr | None:
-        if text is not None:
-            _parsed(text)
-        return text
+    payload_key: Annotated[SecretStr | None, read_by(lambda text: _parsed(text))] = None
 
     @property
     def payload_keys(self) -> "PayloadKeys":

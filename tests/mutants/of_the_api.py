@@ -202,8 +202,8 @@ MUTANTS = (
     Mutant(
         name="callback-refused",
         breaks="every callback is refused, and the poll makes it good",
-        old="        is_ours = generation is not None and (form, generation.step) in self._signals\n",
-        new="        is_ours = False\n",
+        old="generation is not None and (form, generation.step) in self._signals\n",
+        new="False\n",
         rule="video_ledger.callbacks[].reply",
     ),
     Mutant(

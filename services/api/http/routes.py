@@ -5,8 +5,7 @@ from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.security import HTTPBearer
-from pydantic import AfterValidator, BeforeValidator, Field
-from starlette.requests import HTTPConnection
+from pydantic import BeforeValidator, Field
 
 from services.api.feed import from_cursor, to_cursor
 from services.api.http.access import TokenMissing
@@ -32,7 +31,8 @@ from services.api.models import (
 from services.api.service import Service
 from services.api.slots import NotDraining, SemaphoreSlow, Slots
 from shared.errors import GenvideoError, NotReady, QueueFull
-from shared.http.mistakes import DIGITS
+from shared.http.app import of_state
+from shared.http.mistakes import DIGITS, read_by
 from shared.http.problems import documented
 from shared.http.queries import ONLY_KNOWN
 from shared.jobs.messages import Job, Record
@@ -40,24 +40,11 @@ from shared.jobs.states import Status
 from shared.pipeline.definition import Definition
 from shared.semaphore.messages import SlotView
 
-
-async def _service(connection: HTTPConnection) -> Service:
-    # Async, because a plain function would run in a thread for each request.
-    service = connection.app.state.service
-    assert isinstance(service, Service)  # noqa: S101 - the lifespan sets it before any request
-    return service
-
-
-ServiceDep = Annotated[Service, Depends(_service)]
+ServiceDep = Annotated[Service, of_state("service", Service)]
 
 
 class SlotNotFound(GenvideoError, status=404, title="No such slot"):
     """No semaphore has this name."""
-
-
-def _a_cursor(given: str) -> str:
-    from_cursor(given)
-    return given
 
 
 _Text = Annotated[str, Field(max_length=200)]
@@ -73,7 +60,7 @@ Limit = Annotated[
 StatusFilter = Annotated[Status | None, _OrNone, Query(description="Only jobs in this state")]
 TagFilter = Annotated[_Text | None, _OrNone, Query(description="Only jobs with this tag")]
 Cursor = Annotated[
-    Annotated[_Text, AfterValidator(_a_cursor)] | None,
+    Annotated[_Text, read_by(from_cursor)] | None,
     _OrNone,
     Query(description="`next_cursor` of the page before"),
 ]

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings
 from services.worker.graphs.binding import bind
 from services.worker.graphs.graph import GraphError, read_graph
 from services.worker.graphs.plan import Plan
+from shared.http.mistakes import read_by
 
 Side = Annotated[int, Field(ge=16, le=16384)]
 _HEADER = re.compile(
@@ -24,11 +25,6 @@ _OURS = frozenset(
         *("origin", "range", "sec-fetch-site", "te", "trailer", "transfer-encoding", "upgrade"),
     }
 )
-
-
-def _are_headers(setting: SecretStr) -> SecretStr:
-    headers_of(setting)
-    return setting
 
 
 def headers_of(setting: SecretStr | None) -> dict[str, str]:
@@ -58,7 +54,7 @@ class ComfyuiWireSettings(BaseSettings):
     comfyui_workflow: Path | None = None
     comfyui_bindings: str = ""
     comfyui_output: str = ""
-    comfyui_headers: Annotated[SecretStr, AfterValidator(_are_headers)] | None = None
+    comfyui_headers: Annotated[SecretStr, read_by(headers_of)] | None = None
     comfyui_prompt: Annotated[str, AfterValidator(_has_prompt)] = "{prompt}, {style}"
     comfyui_width: Side | None = None
     comfyui_height: Side | None = None
@@ -117,11 +113,6 @@ def _is_there(video_api: str) -> str:
     return video_api
 
 
-def _is_object(setting: SecretStr) -> SecretStr:
-    extra_of(setting.get_secret_value())
-    return setting
-
-
 # `package.module:Class` is a vendor of the user's own.
 VideoApi = Annotated[str, AfterValidator(_is_there)]
 
@@ -131,7 +122,9 @@ class VideoApiSettings(BaseSettings):
 
     video_api: VideoApi = "service"
     # Secret, because a vendor's key is among them.
-    video_api_options: Annotated[SecretStr, AfterValidator(_is_object)] | None = None
+    video_api_options: (
+        Annotated[SecretStr, read_by(lambda it: extra_of(it.get_secret_value()))] | None
+    ) = None
 
     @property
     def own_options(self) -> dict[str, Any]:
