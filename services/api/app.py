@@ -65,7 +65,8 @@ def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
     # First those of jobs, as the documentation lists them.
     app.include_router(routes.submitting(settings.known))
     for router in (
-        routes.router,
+        routes.of_jobs,
+        routes.of_slots,
         files.results(settings.known.values()),
         *(module.router for module in (live, page, console)),
     ):

@@ -80,23 +80,24 @@ CHANGES = [Depends(_BEARER)]
 CHECKED = (TokenMissing, 422, 503)
 
 
-def _router() -> APIRouter:
+def _router(tag: str) -> APIRouter:
     return APIRouter(
-        generate_unique_id_function=lambda route: route.name, dependencies=[ONLY_KNOWN]
+        tags=[tag],
+        generate_unique_id_function=lambda route: route.name,
+        dependencies=[ONLY_KNOWN],
     )
 
 
-router = _router()
+of_jobs, of_slots = _router("jobs"), _router("slots")
 
 
 def submitting(known: Mapping[str, Definition]) -> APIRouter:
     """`POST /jobs` for these pipelines."""
-    router = _router()
+    router = _router("jobs")
 
     @router.post(
         "/jobs",
         status_code=202,
-        tags=["jobs"],
         dependencies=CHANGES,
         responses=documented(*CHECKED, 413, 415, IdempotencyConflict, QueueFull),
     )
@@ -118,7 +119,7 @@ def submitting(known: Mapping[str, Definition]) -> APIRouter:
     return router
 
 
-@router.get("/jobs", tags=["jobs"], responses=documented(422))
+@of_jobs.get("/jobs", responses=documented(422))
 async def list_jobs(
     service: ServiceDep,
     status: StatusFilter = None,
@@ -138,21 +139,13 @@ async def list_jobs(
     )
 
 
-@router.get(
-    "/jobs/{job_id}",
-    tags=["jobs"],
-    responses=documented(JobNotFound, 422, 503, NotReady),
-)
+@of_jobs.get("/jobs/{job_id}", responses=documented(JobNotFound, 422, 503, NotReady))
 async def get_job(job_id: str, service: ServiceDep) -> Job:
     """One job, from the moment of its 202 on."""
     return await _with_position(service, await service.jobs.find(job_id))
 
 
-@router.get(
-    "/jobs/{job_id}/record",
-    tags=["jobs"],
-    responses=documented(JobNotFound, 422, 503, NotReady),
-)
+@of_jobs.get("/jobs/{job_id}/record", responses=documented(JobNotFound, 422, 503, NotReady))
 async def get_record(job_id: str, service: ServiceDep) -> Record:
     """A job's whole record: the Job, its transitions, its tasks and files."""
     await service.jobs.find(job_id)
@@ -162,10 +155,9 @@ async def get_record(job_id: str, service: ServiceDep) -> Record:
     return record
 
 
-@router.post(
+@of_jobs.post(
     "/jobs/{job_id}/cancel",
     status_code=202,
-    tags=["jobs"],
     dependencies=CHANGES,
     responses=documented(*CHECKED, NotReady, JobNotFound, JobEnded, OtherNamespace),
 )
@@ -175,10 +167,9 @@ async def cancel_job(job_id: str, service: ServiceDep) -> Job:
     return await _with_position(service, await service.jobs.cancel(job_id))
 
 
-@router.post(
+@of_jobs.post(
     "/jobs/{job_id}/retry",
     status_code=202,
-    tags=["jobs"],
     dependencies=CHANGES,
     responses=documented(
         *CHECKED,
@@ -201,7 +192,7 @@ async def retry_job(
     return _accepted(service, await service.jobs.retry(job_id, idempotency_key), response)
 
 
-@router.get("/slots", tags=["slots"], responses=documented(422, 503, SemaphoreSlow))
+@of_slots.get("/slots", responses=documented(422, 503, SemaphoreSlow))
 async def get_slots(service: ServiceDep) -> SlotView:
     """Holders and waiters of the slot, up to a second old.
 
@@ -210,30 +201,20 @@ async def get_slots(service: ServiceDep) -> SlotView:
     return await service.slots.view()
 
 
-@router.put(
-    "/slots",
-    tags=["slots"],
-    dependencies=CHANGES,
-    responses=documented(*CHECKED, 413, 415),
-)
+@of_slots.put("/slots", dependencies=CHANGES, responses=documented(*CHECKED, 413, 415))
 async def change_slots(order: SlotOrder, service: ServiceDep) -> SlotView:
     """Set the limit, the pause, or both; a lower limit lets holders finish."""
     return await service.slots.change(order)
 
 
-@router.get(
-    "/slots/{name:path}",
-    tags=["slots"],
-    responses=documented(SlotNotFound, 422, 503, SemaphoreSlow),
-)
+@of_slots.get("/slots/{name:path}", responses=documented(SlotNotFound, 422, 503, SemaphoreSlow))
 async def get_slot(name: SlotName, service: ServiceDep) -> SlotView:
     """The same for the semaphore of this name."""
     return await (await _named(service, name)).view()
 
 
-@router.put(
+@of_slots.put(
     "/slots/{name:path}",
-    tags=["slots"],
     dependencies=CHANGES,
     responses=documented(*CHECKED, SlotNotFound, 413, 415),
 )
@@ -242,9 +223,8 @@ async def change_slot(name: SlotName, order: SlotOrder, service: ServiceDep) -> 
     return await (await _named(service, name)).change(order)
 
 
-@router.post(
+@of_slots.post(
     "/slots/{name:path}/free",
-    tags=["slots"],
     dependencies=CHANGES,
     responses=documented(*CHECKED, SlotNotFound, NotDraining, 413, 415),
 )
