@@ -42,7 +42,6 @@ def main(arguments: list[str]) -> None:
 
 
 def _holds(lock: str) -> bool:
-    """True if everything of a lock is installed, for this version of Python."""
     found = STAMP.read_text(encoding="utf-8") if STAMP.is_file() else ""
     return os.access(PYTHON, os.X_OK) and found in {_stamp(lock), _stamp("dev")}
 

@@ -328,7 +328,6 @@ def _refusals(settings: Settings, service: Service) -> Iterator[tuple[str, str]]
 
 @contextmanager
 def _environ(only: Mapping[str, str]) -> Iterator[None]:
-    """Run a block as if this process had no other environment."""
     before = dict(os.environ)
     os.environ.clear()
     os.environ.update(only)

@@ -317,7 +317,6 @@ def end_marked(run_dir: Path) -> int:
 
 
 def _until(reached: Callable[[], bool], seconds: float) -> bool:
-    """Wait at most these seconds for a condition; return whether it came true."""
     deadline = time.monotonic() + seconds
     while not reached():
         if time.monotonic() > deadline:

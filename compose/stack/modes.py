@@ -77,7 +77,6 @@ def _missing(settings: Settings, units: list[Unit]) -> Counter[str]:
 
 
 def all_ready(settings: Settings, units: list[Unit]) -> bool:
-    """True if nothing is missing, and no more workers run than requested."""
     extra = Counter(unit.service for unit in units) - expected(settings)
     return not _missing(settings, units) and not extra
 

@@ -45,7 +45,7 @@ RATE = 8000
 
 class SpeechMockSettings(MockSettings):
     speech_port: Annotated[int, Field(ge=1, le=65535)] = 16883
-    mock_speech_seconds: Annotated[Delay, NoDecode] = DelaySpec("fixed", 20)
+    mock_speech_seconds: Annotated[Delay, NoDecode] = DelaySpec(20)
     mock_services: str = "image,video,speech"
     mock_callback_hosts: Called = ""
 

@@ -164,7 +164,6 @@ class Collector:
                     await self._keep(job_id, older, name=f"{job_id}.{run_id}")
 
     async def _keep(self, job_id: str, events: Sequence[HistoryEvent], *, name: str) -> str:
-        """Keep a history as a file; returns its run's id."""
         rows = history_rows(job_id, await self._stack.temporal.readable(events))
         text = json.dumps({"events": rows}, ensure_ascii=False, separators=(",", ":"))
         target = self._folder.histories / f"{name}.json"

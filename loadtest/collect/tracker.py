@@ -60,7 +60,6 @@ class Tracker:
         self._changed.set()
 
     def take_frames(self) -> list[dict[str, Any]]:
-        """Return the frames since the last call, to be written down."""
         frames, self._frames = self._frames, []
         return frames
 

@@ -91,7 +91,6 @@ async def armed(
 
 
 def _arming(seed: object, rules: Iterable[dict[str, Any]]) -> str:
-    """Return the line of make that arms the rules of a seed, without their counts."""
     counts = ("seed", "fired", "spent", "applies")
     bare = [
         {key: rule[key] for key in rule if key not in counts}

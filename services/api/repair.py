@@ -203,7 +203,6 @@ class Repairer:
                 await self.close_forgotten(job.job_id)
 
     def _next(self, jobs: Iterable[Job]) -> list[Job]:
-        """Return the open jobs whose last check is longest ago, the oldest of them first."""
         return nsmallest(
             LOOKED_FOR, jobs, key=lambda job: (self._looked_for[job.job_id], job.created_at)
         )

@@ -114,7 +114,6 @@ class Receipts:
 
 
 def _counts(receipt: Receipt, now: datetime) -> bool:
-    """True if it is settled, or its receiver is still at work on it."""
     if receipt.decided:
         return receipt.fate in SETTLED
     return now - receipt.received_at < ABANDONED

@@ -103,7 +103,6 @@ class Receiver:
         return fate
 
     def _added(self, receipt: Receipt) -> tuple[str, list[Receipt], Record | None]:
-        """Store the receipt; return its key, the earlier ones that count, and the job."""
         return *self.receipts.add(receipt), self.receipts.job(receipt.job_id)
 
     def _receipt(self, external_id: str, **fields: object) -> Receipt:
@@ -130,7 +129,6 @@ class Receiver:
     async def _by_temporal(
         self, fate: Fate, callback: Reported, receipt: Receipt, *, signal: str, known: bool
     ) -> Fate:
-        """Signal an end to the workflow, and return the fate by Temporal's answer."""
         handle = self._client.get_workflow_handle(receipt.job_id)
         limit = timedelta(seconds=SIGNAL_SECONDS)
         try:

@@ -96,7 +96,6 @@ async def _receive(
 
 
 async def _read(request: Request) -> bytes:
-    """Return the raw body; raise NotJson, BodyTooLarge or BodyTooSlow."""
     require_json(request.headers)
     raw = bytearray()
     try:

@@ -26,6 +26,5 @@ class CallbackSettings(StoreSettings, PipelineSettings):
 
 
 def _only_here(known: Mapping[str, Any]) -> bool:
-    """True if neither the port nor the callback address leads beyond this machine."""
     called = host_of_url(str(known.get("callback_url"))).strip("[]")
     return is_loopback(known["listen_host"]) and is_loopback(called)

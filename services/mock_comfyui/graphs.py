@@ -90,7 +90,6 @@ class _Check:
             return False
 
     def _node(self, node_id: str, above: tuple[str, ...]) -> bool:
-        """Check a node after all that it links to."""
         if node_id in self._good:
             return self._good[node_id]
         if node_id in above:

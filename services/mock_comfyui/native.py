@@ -203,7 +203,6 @@ async def get_job(mock: TheMock, queue: TheQueue, job_id: str) -> Response:
 
 
 def _ended_job(entry: Entry, word: str) -> Entry:
-    """Return a job that has ended, with outputs and graph."""
     number, prompt_id, graph, extra, _ = entry["prompt"]
     messages, outputs = entry["status"]["messages"], entry["outputs"]
     kind, last = messages[-1]

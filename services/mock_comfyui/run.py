@@ -228,7 +228,6 @@ class PromptRun:
         raise NodeFailed(planned.fail_kind, planned.fail_message)
 
     async def _output_of(self, node_id: str) -> Message | None:
-        """Save the picture of a node that saves one."""
         task, node, files = self._task, self._task.graph[node_id], self._mock.files
         if node["class_type"] not in _SAVERS:
             return None
@@ -299,6 +298,5 @@ def _state(value: float, most: float) -> str:
 
 
 def _next_number(files: FileStore, stem: str) -> int:
-    """Return one more than the highest number of a file of this stem."""
     ends = (key.removeprefix(stem) for key in files.names() if key.startswith(stem))
     return max((int(found[1]) for end in ends if (found := _NUMBER.fullmatch(end))), default=0) + 1

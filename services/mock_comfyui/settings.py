@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 class ComfyuiSettings(MockSettings):
     comfyui_port: Port = 6889
-    mock_image_seconds: Annotated[Delay, NoDecode] = DelaySpec("fixed", 30)
+    mock_image_seconds: Annotated[Delay, NoDecode] = DelaySpec(30)
 
 
 class NativeConfig(Part):

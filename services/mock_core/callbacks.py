@@ -181,7 +181,6 @@ class CallbackSender:
         return deliveries
 
     def _send(self, delivery: Delivery) -> None:
-        """Send after the generation's previous callback, unless this one has its own time."""
         before = None
         if not delivery.wait and delivery.after_poll is None:
             before = self._last.get(delivery.generation)

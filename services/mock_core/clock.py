@@ -56,33 +56,24 @@ def milliseconds(epoch_seconds: float) -> int:
 
 
 MAX_SECONDS = 10_000_000.0
-_SHAPES = {"fixed": 1, "uniform": 2}
 _HELP = "a number of seconds or 'uniform:low,high'"
 
 
 @dataclass(frozen=True, slots=True)
 class DelaySpec:
-    """A length of time: `fixed` is `a`; `uniform` runs from `a` to `b`."""
+    """A length of time in seconds: fixed, or drawn evenly up to `high`."""
 
-    shape: str
-    a: float
-    b: float = 0.0
+    low: float
+    high: float | None = None
 
     def at(self, quantile: float) -> float:
         """Return the seconds at this quantile, a number in [0, 1)."""
-        if self.shape == "fixed":
-            return self.a
-        return self.a + (self.b - self.a) * quantile
+        return self.low if self.high is None else self.low + (self.high - self.low) * quantile
 
     def __str__(self) -> str:
         """Write it as it is read, to the last digit."""
-        if self.shape == "fixed":
-            return _digits(self.a)
-        return f"{self.shape}:{_digits(self.a)},{_digits(self.b)}"
-
-
-def _digits(number: float) -> str:
-    return repr(float(number)).removesuffix(".0")
+        low, high = (repr(float(it or 0)).removesuffix(".0") for it in (self.low, self.high))
+        return low if self.high is None else f"uniform:{low},{high}"
 
 
 def parse_delay(value: object) -> DelaySpec:
@@ -91,22 +82,18 @@ def parse_delay(value: object) -> DelaySpec:
         return value
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError(f"must be {_HELP}")
-    shape, separator, rest = str(value).strip().partition(":")
-    if not separator:
-        shape, rest = "fixed", shape
-    if shape not in _SHAPES:
-        raise ValueError(f"unknown shape {shape!r}: must be {_HELP}")
+    shape, colon, text = str(value).strip().rpartition(":")
     try:
-        numbers = [float(part) for part in rest.split(",")]
+        numbers = [float(part) for part in text.split(",")]
     except ValueError:
-        raise ValueError(f"must be {_HELP}") from None
-    if len(numbers) != _SHAPES[shape]:
-        raise ValueError(f"needs {_SHAPES[shape]} number(s): must be {_HELP}")
+        numbers = []
+    if (shape, colon, len(numbers)) not in (("", "", 1), ("uniform", ":", 2)):
+        raise ValueError(f"must be {_HELP}")
     if not all(0 <= number <= MAX_SECONDS for number in numbers):
         raise ValueError(f"each number must be between 0 and {MAX_SECONDS:.0f}")
-    if shape == "uniform" and numbers[0] > numbers[1]:
+    if numbers[0] > numbers[-1]:
         raise ValueError("uniform runs from the smaller to the larger number")
-    return DelaySpec(shape, *numbers)
+    return DelaySpec(*numbers)
 
 
 Delay = Annotated[

@@ -140,7 +140,6 @@ async def create_task(request: Request, mock: TheMock, wanted: CreateTask) -> Re
 
 
 def _picture(image: str) -> str | bytes:
-    """Return the address, or the decoded picture; raise a Problem for an invalid one."""
     if image.startswith(("http://", "https://")):
         return image
     try:

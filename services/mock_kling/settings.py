@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 class KlingSettings(MockSettings):
     kling_port: Port = 16882
-    mock_video_seconds: Annotated[Delay, NoDecode] = DelaySpec("fixed", 70)
+    mock_video_seconds: Annotated[Delay, NoDecode] = DelaySpec(70)
     # Beside this machine: allowed hosts of callbacks and of pictures.
     mock_callback_hosts: Called = ""
     mock_picture_hosts: Called = ""

@@ -132,7 +132,6 @@ def make_video(picture: bytes, seconds: int) -> bytes:
 
 
 def _opened(picture: bytes) -> Image.Image:
-    """Open it, scaled to the largest side, with both sides even for the codec."""
     try:
         image = Image.open(io.BytesIO(picture), formats=_FORMATS)
         if image.width * image.height > _MAX_PIXELS:

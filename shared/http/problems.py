@@ -136,7 +136,6 @@ def documented(*errors: int | type[GenvideoError]) -> dict[int | str, dict[str, 
 
 
 def _response(phrase: str, codes: Sequence[str]) -> dict[str, Any]:
-    """Return a response whose description lists the codes."""
     content = {"schema": {"$ref": "#/components/schemas/Problem"}}
     description = f"{phrase}: {', '.join(codes)}" if codes else phrase
     return {"description": description, "content": {MEDIA_TYPE: content}}

@@ -15,7 +15,6 @@ from starlette.requests import HTTPConnection
 
 
 async def _check(request: HTTPConnection) -> None:
-    """Raise a validation error that names each such parameter."""
     route = request.scope["route"]
     if not isinstance(route, APIRoute | APIWebSocketRoute):
         return

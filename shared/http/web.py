@@ -115,7 +115,6 @@ def service_app(
 
 
 def _packages() -> tuple[str, ...]:
-    """Return `shared` and the service whose module this process runs."""
     spec = sys.modules["__main__"].__spec__
     running = ".".join((spec.name if spec else "").split(".")[:2])
     return ("shared", running) if running.startswith("services.") else ("shared",)

@@ -137,7 +137,6 @@ class StageActivities:
         return beating(self._client, order.external_id, points=points, submits=submits)
 
     async def _generation(self, order: Order, pulse: Pulse) -> Accepted:
-        """Return the generation that this try, or the last one, has at the vendor."""
         return pulse.accepted or await begin(
             order,
             pulse,
@@ -149,7 +148,6 @@ class StageActivities:
         )
 
     async def _write(self, order: Order) -> None:
-        """Write the order's version of the record; raise RecordStands if the record refuses it."""
         if order.record is None:
             return
         if (await self._state.record_state(order.record)).present is not None:

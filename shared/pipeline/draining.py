@@ -180,7 +180,6 @@ class DrainActivities:
         return raised(attempts, await submitted(self._pipeline, self._client, run))
 
     def _asked(self, ours: str, tasks: Mapping[str, str]) -> str | None:
-        """Return the id to ask for a generation; None if there is none."""
         return asked_by(self._parts.vendor(step_of(ours)), ours, tasks.get(ours))
 
     def _lost(self, ours: str) -> float:
@@ -189,7 +188,6 @@ class DrainActivities:
     async def _look(
         self, generations: Iterable[str], seen: "Seen", tasks: Mapping[str, str]
     ) -> None:
-        """Ask for each generation that has not ended; cancel it if possible."""
         for ours in sorted(set(generations) - seen.ended):
             vendor = self._parts.vendor(step_of(ours))
             asked = self._asked(ours, tasks)
@@ -235,7 +233,6 @@ class DrainActivities:
                 return
 
     async def _keep(self, job_id: str, seen: "Seen") -> Kept:
-        """Store each stage's good result that the record doesn't have yet."""
         record = await asyncio.to_thread(self._records.read, job_id)
         there = record.assets if record else {}
         tasks = record.tasks if record else {}
@@ -256,7 +253,6 @@ class DrainActivities:
         )
 
     async def _kept(self, job_id: str, stage: Stage, tasks: Mapping[str, str]) -> Bought | None:
-        """Return the newest attempt's file, if one has succeeded and can be fetched."""
         for attempt in range(MAX_ATTEMPTS, 0, -1):
             try:
                 async with asyncio.timeout(KEEP_SECONDS):
@@ -295,7 +291,6 @@ async def submitted(pipeline: Definition, client: Client, run: RunRef) -> Attemp
 
 
 def _latest(pipeline: Definition, job_id: str, attempts: Attempts) -> str:
-    """Return the last generation of the job; the first one if there is none."""
     names = pipeline.names
     step = next((name for name in reversed(names) if attempts.get(name)), names[0])
     return external_id(job_id, step, max(1, attempts.get(step, 0)))

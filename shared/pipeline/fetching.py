@@ -154,7 +154,6 @@ def _way(proxy: str | None = None) -> httpx.AsyncHTTPTransport:
 
 
 def _names(url: httpx.URL) -> set[str]:
-    """Return the names of the host in a setting: with its port, and without a default port."""
     if url.scheme not in _PORTS or url.userinfo:
         return set()
     name = url.netloc.decode("ascii")

@@ -48,6 +48,5 @@ def unasked(check: str, error: VendorError, *, at: str) -> Finding:
 
 
 def _line(text: str) -> str:
-    """Return one terminal line, whatever characters a server's text has."""
     text = printable(text)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

@@ -142,7 +142,6 @@ class Pulse:
         await self._signal(f"waiting {what}: {error.message[:200]} ({error.code}; {kind['next']})")
 
     def _reports_wait(self) -> bool:
-        """True if there is something to report that was not reported before."""
         if self.wait_reported or self._step is None:
             return False
         self.wait_reported = True

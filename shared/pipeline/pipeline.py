@@ -166,7 +166,6 @@ class Pipeline(Generic[Input]):
             await self._until_held(gate, asking=asyncio.create_task(gate.ask()))
 
     async def _begin(self, stage: Stage, number: int, inputs: dict[str, Any]) -> Order:
-        """Make the record's version of an attempt, and return its order."""
         if (permit := self._slot.permit) is None:
             raise RuntimeError("a stage begins with the slot's permit")
         note, fields = self._with_made(f"{stage.name}, attempt {number} of {MAX_ATTEMPTS}")

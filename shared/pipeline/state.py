@@ -76,7 +76,6 @@ class JobState:
         return not same
 
     def _counted(self, change: Transition, version: int) -> Transition:
-        """Return the same change as that version, with the known paid attempts."""
         attempts = raised(change.attempts, self._paid)
         return change.model_copy(update={"version": version, "attempts": attempts})
 
@@ -129,7 +128,6 @@ def _derived_fields(transitions: tuple[Transition, ...]) -> dict[str, object]:
 
 
 def _behind(before: Transition, change: Transition) -> Transition:
-    """Return a change that is not earlier, and not below the percent of the same attempt."""
     percent = change.percent
     if (change.step, change.attempt) == (before.step, before.attempt):
         percent = max(percent, before.percent)

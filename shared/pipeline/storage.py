@@ -144,7 +144,6 @@ class Storage:
             raise StorageFailed(explained(error)) from None
 
     def _kept(self, made: Path, fetched: Path, job_id: str, *, stage: Stage) -> Asset:
-        """Store the output of the check, or the fetched file."""
         path = made if made.stat().st_size else fetched
         size = path.stat().st_size
         with path.open("rb") as file:

@@ -20,7 +20,6 @@ def _are_there(text: str) -> str:
 
 
 def _named(text: str) -> Iterator[Definition]:
-    """Yield the definitions of import paths, each `package.module:NAME`."""
     for path in filter(None, map(str.strip, text.split(","))):
         try:
             found = resolve_name(path) if ":" in path else None

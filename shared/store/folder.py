@@ -132,7 +132,6 @@ class Folder:
 
 
 def _opened(path: Path) -> BinaryIO:
-    """Open a plain file; raise OSError for anything else, including a link."""
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     file = os.fdopen(handle, "rb") if stat.S_ISREG(os.fstat(handle).st_mode) else None
     if file is None:
@@ -143,7 +142,6 @@ def _opened(path: Path) -> BinaryIO:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Lock the present file exclusively, if it is a plain one."""
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):
             fcntl.flock(stack.enter_context(_opened(path)), fcntl.LOCK_EX)

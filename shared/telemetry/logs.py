@@ -79,7 +79,6 @@ def _in_order(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDic
 
 
 def _plain(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
-    """Return a line for people; a traceback keeps its lines."""
     return {
         key: _seen(said, but="\n" if key in TRACES else "") if isinstance(said, str) else said
         for key, said in line.items()

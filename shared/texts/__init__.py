@@ -75,7 +75,6 @@ def _filled(text: str, parts: list[str]) -> str:
 
 
 def _listed(text: str, words: Path | None) -> str:
-    """Translate the value of a blank: a text, or a list of texts."""
     whole = translated(text, words=words)
     return (
         whole if whole != text else ", ".join(translated(p, words=words) for p in text.split(", "))
@@ -84,7 +83,6 @@ def _listed(text: str, words: Path | None) -> str:
 
 @cache
 def _tables(*files: Path) -> tuple[dict[str, str], list[_Form]]:
-    """Return the texts without blanks, and those with blanks in the order of their tries."""
     every = {key: text for file in files for key, text in json.loads(file.read_bytes()).items()}
     blanked = sorted(filter(_BLANK.search, every), key=_rank)
     plain = {key: text for key, text in every.items() if "{" not in key or "…" in key}

@@ -23,7 +23,7 @@ ANSWERED_ANOTHER: Json = {"where": "submit", "do": "refuse", "with": {"status": 
 
 @pytest.fixture
 async def mock() -> AsyncIterator[Service]:
-    settings = SpeechMockSettings(mock_speed=1000, mock_speech_seconds=DelaySpec("fixed", 20))
+    settings = SpeechMockSettings(mock_speed=1000, mock_speech_seconds=DelaySpec(20))
     async with running(create_app(settings)) as service:
         yield service
 

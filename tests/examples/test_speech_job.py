@@ -24,7 +24,7 @@ TEXT = "Ladies and gentlemen"
 
 
 async def test_every_stage_is_stored_and_paid_once(client: Client, tmp_path: Path) -> None:
-    mock = SpeechMockSettings(mock_speed=1000, mock_speech_seconds=DelaySpec("fixed", 20))
+    mock = SpeechMockSettings(mock_speed=1000, mock_speech_seconds=DelaySpec(20))
     receiver = CallbackSettings(
         callback_secret=SECRET, data_dir=tmp_path, pipelines="examples.speech.definition:SPEECH"
     )

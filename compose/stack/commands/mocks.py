@@ -78,7 +78,6 @@ def show(settings: Settings) -> None:
 
 
 def _there(settings: Settings) -> list[Service]:
-    """Return the mocks in use; at least one."""
     if not settings.mocked:
         raise StackError("the mocks are switched off; make mocks-on switches them on")
     return [service for service in settings.whole if service.mock]

@@ -65,8 +65,6 @@ _COUNTED: tuple[Counted, ...] = (
 
 
 def _of_step(step: str, *, is_shown: bool) -> list[Counted]:
-    """Return what files, and the vendor's ledger if it is shown, say of one step."""
-
     def is_whole(job: JobFacts) -> bool:
         return step in job.files and job.files[step].problem is None
 
@@ -165,7 +163,6 @@ def _attempts(stage: StageResult, step: str) -> Cells:
 
 
 def _faults(stages: list[StageResult]) -> Block:
-    """Return each injected fault and what became of it."""
     kinds = sorted({key[:2] for stage in stages for key in stage.faults.outcomes})
     if not kinds:
         return Notice(INFO, "The mocks injected no fault into these jobs.")
@@ -188,7 +185,6 @@ def _faults(stages: list[StageResult]) -> Block:
 
 
 def _none(count: int, *, bad: bool) -> Cell:
-    """Return a count, marked if it should be none."""
     return Cell(str(count), BAD if bad and count else "")
 
 

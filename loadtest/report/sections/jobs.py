@@ -274,7 +274,6 @@ def _history(job: JobFacts) -> Cell:
 
 
 def _causes(job: JobFacts) -> Iterator[tuple[float, str]]:
-    """Return failed generations and activity errors, each with its instant."""
     for g in job.generations:
         if not g.good:
             text = f"{g.external_id} {g.outcome or 'open'}: {g.error or 'no reason'}"

@@ -60,7 +60,6 @@ def verdict(judgement: Judgement) -> Section:
 
 
 def _findings(judgement: Judgement) -> list[Block]:
-    """Return the findings: rule, job with its workflow, both sides, and the book's own row."""
     rows = [
         row(
             f.rule,
@@ -96,7 +95,6 @@ def conditions(judgement: Judgement) -> Section:
 
 
 def _tiles(judgement: Judgement) -> Tiles:
-    """Return the largest stage in a line."""
     if not judgement.stages:
         return Tiles((("jobs", "0", BAD),))
     stage = max(judgement.stages, key=lambda each: each.counts["planned"])
@@ -160,7 +158,6 @@ def _condition(judgement: Judgement, condition: Condition) -> Cells:
 
 
 def _value(metric: str, number: float | None) -> str | float | None:
-    """Return a number in the unit of its metric."""
     in_seconds = metric in _SECONDS or metric.startswith(("handover", "vendor_idle"))
     return number if number is None or not in_seconds else duration(number)
 
@@ -192,7 +189,6 @@ def _facts(books: Books) -> list[Cells]:
 
 
 def _other_code(run: dict[str, Any]) -> list[str]:
-    """Return the services that run a package which differs from the checkout's."""
     code = run.get("code") or {}
     ours = code.get("checkout", {})
     return [

@@ -184,8 +184,6 @@ def has_it_all(job: Job, since: int | None) -> bool:
 async def _serve(
     socket: WebSocket, at: "Position", news: asyncio.Event, *, listeners: Listeners
 ) -> None:
-    """Send what follows; messages of the client are ignored, only its leaving counts."""
-
     async def send() -> None:
         with suppress(WebSocketDisconnect, RuntimeError):
             async for item in following(at, news, listeners=listeners):

@@ -100,7 +100,7 @@ _REFUSE: dict[str, Any] = {
 }
 # Without `seconds` the request stays open until the caller goes away.
 _HANG: dict[str, Any] = {"seconds": (Delay | None, None)}
-_LATE: dict[str, Any] = {"seconds": (Delay, DelaySpec("fixed", 30))}
+_LATE: dict[str, Any] = {"seconds": (Delay, DelaySpec(30))}
 _CUT: dict[str, Any] = {"keep": (Annotated[float, Field(ge=0, lt=1)], 0.5)}
 # Those of one point in the order of the documentation.
 _TABLE: dict[str, Callable[[str], Kind]] = {
@@ -134,7 +134,7 @@ _TABLE: dict[str, Callable[[str], Kind]] = {
     "start.slow": _kind(
         "the generation takes `factor` times as long plus `extra`",
         factor=(Annotated[float, Field(gt=0, le=10_000)], 3.0),
-        extra=(Delay, DelaySpec("fixed", 0)),
+        extra=(Delay, DelaySpec(0)),
     ),
     "start.never-start": _kind("accepted and never started"),
     "start.stick": _kind("runs up to a percentage and never ends", at=_percent(99)),
@@ -183,7 +183,7 @@ _TABLE: dict[str, Callable[[str], Kind]] = {
     "result.delay": _kind("the file is sent late", **_LATE),
     "result.drip": _kind(
         "the file is sent in drops over `seconds`",
-        seconds=(Delay, DelaySpec("fixed", 1000)),
+        seconds=(Delay, DelaySpec(1000)),
         drops=(_whole(2, 1000), 10),
     ),
     "result.reset": _kind("the connection is reset in the middle of the file"),
@@ -194,14 +194,14 @@ _TABLE: dict[str, Callable[[str], Kind]] = {
     "callback.repeat": _kind(
         "the callback is sent several times",
         times=(_whole(2, 1000), 2),
-        gap=(Delay, DelaySpec("fixed", 0)),
+        gap=(Delay, DelaySpec(0)),
     ),
     "callback.delay": _kind("the callback is sent late, and delays no other", **_LATE),
     "callback.hold": _kind("the callback is sent after the job's next one"),
     # Without any status call it is sent after `within` nominal seconds.
     "callback.after-poll": _kind(
         "the callback is sent once a status call has reported the end",
-        seconds=(Delay, DelaySpec("fixed", 0)),
+        seconds=(Delay, DelaySpec(0)),
         within=(_Nominal, 10_000.0),
     ),
     "callback.unknown-job": _kind("the callback names an unknown job"),

@@ -109,7 +109,6 @@ async def _callbacks(subject: Subject) -> list[Finding]:
 
 
 async def _receiver(settings: WorkerSettings, at: str) -> Finding:
-    """Check the receiver's answer at the vendor's callback address."""
     url, name = settings.callback_url, "receiver"
     async with http_client(url, proxy=settings.proxy_for(url)) as http:
         try:
@@ -175,7 +174,6 @@ async def _result_hosts(subject: Subject) -> list[Finding]:
 
 
 async def _reason(name: str, resolve: Resolve) -> str | None:
-    """Return why nothing can be fetched from a host, or None."""
     found = await _addresses_of(f"https://{name}", resolve)
     if not found:
         return f"{name} does not resolve: nothing can be fetched from there (RESULT_HOSTS)"
@@ -199,7 +197,6 @@ async def _addresses_of(url: str, resolve: Resolve) -> list[Address]:
 
 
 def _are_public(found: list[Address]) -> bool:
-    """True if there are addresses, and all of them are public."""
     return bool(found) and all(map(is_public, found))
 
 

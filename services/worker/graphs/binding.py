@@ -54,7 +54,6 @@ def _prompt(graph: Graph, sampler: Node) -> Target | None:
 
 
 def _text(graph: Graph, node: Node) -> Target | None:
-    """Return a node's own text, or the text of the node that it is linked to."""
     if (own := first_text(node, ("text", "prompt"))) is not None:
         return own
     source = graph.get(node.link("text") or node.link("prompt"))
@@ -62,7 +61,6 @@ def _text(graph: Graph, node: Node) -> Target | None:
 
 
 def _seed(graph: Graph, sampler: Node) -> Target | None:
-    """Return a sampler's own seed, or the seed of the node that gives it or its noise."""
     if (own := first_number(sampler, _OWN_SEEDS)) is not None:
         return own
     links = (sampler.link(name) for name in (*_OWN_SEEDS, "noise"))

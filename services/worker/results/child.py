@@ -233,7 +233,6 @@ def _check_size(width: int, height: int, step: str, most: int) -> None:
 
 
 def _check_video(path: Path, step: str) -> None:
-    """Return if it can be decoded and has the frames of its index."""
     try:
         with av.open(str(path), format="mp4", options=OPTIONS) as video:
             promised = _check_claims(video, step)

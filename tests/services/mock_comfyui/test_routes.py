@@ -41,7 +41,7 @@ async def test_asset_url_is_built_from_the_host_header(image_mock: Service) -> N
 
 
 async def test_status_is_found_by_either_id_and_percent_rises() -> None:
-    async with running(comfyui(mock_image_seconds=DelaySpec("fixed", 4000))) as service:
+    async with running(comfyui(mock_image_seconds=DelaySpec(4000))) as service:
         job_id = await _submit(service, "mine.1")
         told: list[int] = []
         while (body := await service.json("/img/status/mine.1"))["status"] != "succeeded":

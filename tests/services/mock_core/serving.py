@@ -119,7 +119,7 @@ async def running(app: Any) -> AsyncIterator[Service]:
 def comfyui(**changes: Any) -> Any:
     """The image service, quick unless told otherwise: 30 nominal seconds are 0.03 s."""
     return create_comfyui(
-        ComfyuiSettings(mock_speed=1000, mock_image_seconds=DelaySpec("fixed", 30)).model_copy(
+        ComfyuiSettings(mock_speed=1000, mock_image_seconds=DelaySpec(30)).model_copy(
             update=changes
         )
     )
@@ -127,9 +127,7 @@ def comfyui(**changes: Any) -> Any:
 
 def kling(**changes: Any) -> Any:
     return create_kling(
-        KlingSettings(mock_speed=1000, mock_video_seconds=DelaySpec("fixed", 70)).model_copy(
-            update=changes
-        )
+        KlingSettings(mock_speed=1000, mock_video_seconds=DelaySpec(70)).model_copy(update=changes)
     )
 
 

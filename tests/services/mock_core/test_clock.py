@@ -48,5 +48,5 @@ def test_wrong_distribution_is_refused(text: object) -> None:
 
 @given(st.floats(0, 1, exclude_max=True))
 def test_duration_stays_within_its_distribution(chance: float) -> None:
-    assert DelaySpec("fixed", 7).at(chance) == 7
-    assert 10 <= DelaySpec("uniform", 10, 20).at(chance) <= 20
+    assert DelaySpec(7).at(chance) == 7
+    assert 10 <= DelaySpec(10, 20).at(chance) <= 20

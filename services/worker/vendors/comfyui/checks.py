@@ -154,7 +154,6 @@ def _passed(entry: object, number: float) -> tuple[float | None, float | None]:
 
 
 def _upstream(plan: Plan) -> Iterator[Node]:
-    """Return the node of the result, and all nodes that it depends on."""
     seen: set[str] = set()
     left = [plan.binding.output]
     while left:
@@ -167,7 +166,6 @@ def _upstream(plan: Plan) -> Iterator[Node]:
 
 
 def _inputs(kinds: Kinds, node: Node) -> Iterator[tuple[str, object]]:
-    """Return name and description of each input of a node type; none for an unknown type."""
     described = (kinds.get(node.kind) or {}).get("input")
     for group in ("required", "optional"):
         found = described.get(group) if isinstance(described, dict) else None

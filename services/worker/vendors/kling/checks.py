@@ -45,7 +45,6 @@ async def account(call: Call, at: str) -> list[Finding]:
 
 
 def _clock(date: str, now: float) -> Iterator[Finding]:
-    """Check this clock against the answer's date, if it has one."""
     try:
         ahead = now - parsedate_to_datetime(date).timestamp()
     except (ValueError, TypeError, OverflowError):

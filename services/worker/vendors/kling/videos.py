@@ -149,7 +149,6 @@ class KlingVideos(Vendor):
     async def _call(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **kwargs: Any
     ) -> httpx.Response:
-        """Return the answer; after an expired token, call again with a new one."""
         used = self._keys.header()
         shown = {**(headers or {}), "Authorization": used}
         response = await ask(self._http, method, path, headers=shown, **kwargs)
