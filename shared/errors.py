@@ -107,7 +107,9 @@ class StorageFailed(GenvideoError, title="The file could not be stored", retryab
     """The disk or a download failed; the next try may work."""
 
 
-class VendorError(GenvideoError, status=502, title="The vendor call failed"):
+class VendorError(
+    GenvideoError, code=GenvideoError.code, status=502, title="The vendor call failed"
+):
     """A call to a vendor failed; the subclass says what follows."""
 
     failure: ClassVar[FailureClass]

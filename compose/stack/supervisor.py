@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from supervisor.xmlrpc import SupervisorTransport
+
 from compose.stack.output import UNREACHABLE, StackError
 from compose.stack.services import TEMPORAL
 
@@ -26,40 +28,11 @@ class StillRuns(StackError):
     """A program has not stopped yet."""
 
 
-class _Connection(http.client.HTTPConnection):
-    """HTTP over a Unix socket."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=PATIENCE)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(PATIENCE)
-        self.sock.connect(str(self._path))
-
-
-class _Transport(xmlrpc.client.Transport):
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self._path = path
-
-    def make_connection(self, host: Any) -> http.client.HTTPConnection:
-        # Kept, so that it is closed with the proxy.
-        connection = _Connection(self._path)
-        self._connection = host, connection
-        return connection
-
-
 def answers(path: Path) -> bool:
-    connection = _Connection(path)
-    try:
-        connection.connect()
-    except OSError:
-        return False
-    finally:
-        connection.close()
-    return True
+    with socket.socket(socket.AF_UNIX) as wire, suppress(OSError):
+        wire.connect(str(path))
+        return True
+    return False
 
 
 def update(path: Path) -> None:
@@ -85,7 +58,10 @@ def update(path: Path) -> None:
 
 def call(path: Path, method: str, *given: str | bool) -> Any:
     """Return the answer to a call such as `supervisor.getAllProcessInfo`; raise IsEnding."""
-    with xmlrpc.client.ServerProxy("http://localhost", _Transport(path)) as proxy:
+    transport, before = SupervisorTransport(serverurl=f"unix://{path}"), socket.getdefaulttimeout()
+    with xmlrpc.client.ServerProxy("http://localhost", transport) as proxy:
+        # Its sockets have no time-out of their own.
+        socket.setdefaulttimeout(PATIENCE)
         try:
             return getattr(proxy, method)(*given)
         except xmlrpc.client.Fault as fault:
@@ -94,3 +70,5 @@ def call(path: Path, method: str, *given: str | bool) -> Any:
             raise kind(f"supervisor: {method}: {fault.faultString}", UNREACHABLE) from fault
         except (OSError, http.client.HTTPException, xmlrpc.client.Error) as error:
             raise StackError(f"supervisor: {method}: {error}", UNREACHABLE) from error
+        finally:
+            socket.setdefaulttimeout(before)
