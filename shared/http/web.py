@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -146,6 +147,9 @@ def serve(
 ) -> None:
     """Serve the app until SIGTERM or SIGINT; `name` is that of the service in logs."""
     logs.configure(service=name, level=settings.log_level, form=settings.log_format)
+    # Each connection is an open file, of which a process may often have 1024 unless it asks.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     server(
         create(),
         settings.listen_host,

@@ -2,6 +2,7 @@
 to nothing for readers that do not read."""
 
 import asyncio
+import resource
 import signal
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -60,6 +61,18 @@ async def test_api_stops_with_open_sockets_and_logs_no_error_for_refused_ones(
     output = log.read_text()
     for never in ("Traceback", "timeout", "hunter2", "ASGI", '"level": "error"'):
         assert never not in output
+
+
+async def test_api_may_open_as_many_files_as_it_may_ask_for(tmp_path: Path) -> None:
+    """Each listener is one, and a shell's usual limit is half of our own."""
+    environment = {"DATA_DIR": str(tmp_path), "TEMPORAL_ADDRESS": f"127.0.0.1:{free_port()}"}
+    before, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most // 2, most))
+    try:
+        async with running("services.api", "API_PORT", environment=environment) as api:
+            assert resource.prlimit(api.process.pid, resource.RLIMIT_NOFILE) == (most, most)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before, most))
 
 
 READERS = 60
