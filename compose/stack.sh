@@ -6,8 +6,9 @@ set -u
 { true 3>&1; } 2>/dev/null || exec >/dev/null
 true 3>&2 || exec 2>/dev/null
 cd "$(dirname "$0")/.." || exit 2
-# make's own flags must not reach a make that a test or a tool starts; our modules are found here.
-unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES PYTHONSAFEPATH
+# make's own flags must not reach a make that a test or a tool starts; another project's modules, or
+# another Python's, must not come before ours.
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONUTF8
 
 # Its path, where it is new enough: a name may be that of a program that looks for Python for longer
 # than Python takes to start.

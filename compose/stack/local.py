@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -161,10 +161,13 @@ class Local:
             return
         # It opens its log before it sets its umask.
         (self.settings.log_dir / "supervisord.log").touch(mode=0o600)
-        command = [str(PYTHON.with_name("supervisord")), "--configuration", str(conf)]
+        # As a module: its script names the folder that it was installed in.
+        command = [self.python, "-P", "-m", "supervisor.supervisord", "--configuration", str(conf)]
         started = capture(command, inherited(os.environ), cwd=self.settings.root)
         if not started.good:
-            raise StackError(f"supervisord did not start: {started.last_line}", UNREACHABLE)
+            # Its last line says only how to get help.
+            reason = replace(started, err=started.err.partition("\nFor ")[0]).last_line
+            raise StackError(f"supervisord did not start: {reason}", UNREACHABLE)
 
     def supervisor_conf(self, items: list[Program]) -> str:
         """Return supervisord's configuration for these processes; it holds no secret."""
@@ -177,6 +180,8 @@ class Local:
             "childlogdir": str(logs),
             "directory": str(self.settings.root),
             "umask": "077",
+            # By default it refuses to start in a shell that may open fewer than 1024 files.
+            "minfds": "1",
             **({"user": "root"} if os.geteuid() == 0 else {}),
         }
         conf["rpcinterface:supervisor"] = {

@@ -393,7 +393,8 @@ def read(root: Path, environ: Mapping[str, str]) -> Settings:
     except ValidationError as error:
         wrong |= mistakes_of(error, Settings, FOLDERS | values, origins)
         good = {name: value for name, value in own.items() if name.upper() not in wrong}
-        folders = {"data_dir": root, "reports_dir": root}
+        # The project itself may be in a folder that can't be used.
+        folders = dict.fromkeys(("data_dir", "reports_dir"), Path("/"))
         settings = Settings.model_validate(folders | good | context)
     named_wrong = any(name in line for name in NAMING for line in unread.values())
     return settings.model_copy(

@@ -240,8 +240,15 @@ def test_python_launcher_is_asked_once(tmp_path: Path) -> None:
     assert calls.read_text() == "called\n"
 
 
-def test_pythons_safe_path_hides_no_module(tmp_path: Path) -> None:
-    done = make("urls", data=tmp_path / "data", PYTHONSAFEPATH="1")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("PYTHONSAFEPATH", "1"), ("PYTHONHOME", "/nowhere"), ("PYTHONPATH", "another")],
+)
+def test_another_projects_python_disturbs_nothing(tmp_path: Path, name: str, value: str) -> None:
+    (tmp_path / "another").mkdir()
+    (tmp_path / "another" / "pydantic.py").write_text("raise SystemExit(1)")
+    value = value.replace("another", str(tmp_path / "another"))
+    done = make("urls", data=tmp_path / "data", **{name: value})
     assert (done.returncode, done.stderr) == (0, "")
 
 

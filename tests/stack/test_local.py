@@ -37,6 +37,7 @@ FOREIGN = {
     "GITHUB_TOKEN": KEY,
     "HTTPS_PROXY": "http://me:secret@127.0.0.1:9",
     "NOT_A_SETTING": KEY,
+    "PYTHONUTF8": "0",
 }
 SECRETS = {"API_TOKEN": KEY, "PAYLOAD_KEY": KEY, "CALLBACK_SECRET": KEY}
 AUTHORIZED = {"Authorization": f"Bearer {KEY}"}
@@ -51,7 +52,7 @@ CODE = ("compose", "shared", "services", "loadtest", "requirements", "Makefile",
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack whose code may be changed."""
     folder: Path = tmp_path_factory.mktemp("local")
-    root = folder / "clone"
+    root = folder / "a clone's 视频"
     root.mkdir()
     for name in CODE:
         if (ROOT / name).is_dir():
@@ -59,9 +60,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("*.pyc.*"))
         else:
             shutil.copy2(ROOT / name, root / name)
-    (root / ".venv").symlink_to(ROOT / ".venv")
+    (root / ".venv" / "bin").mkdir(parents=True)
+    # No script of a package, as if the clone had been moved: each names the folder it was made in.
+    for name in ("bin/python", "bin/python3", "bin/temporal", "lib", "pyvenv.cfg", "stamp"):
+        (root / ".venv" / name).symlink_to(ROOT / ".venv" / name)
     settings = own_settings(folder, mode="local", project="unused")
-    found = Stack(settings | SECRETS | FOREIGN, root)
+    found = Stack(settings | SECRETS | FOREIGN | {"LC_ALL": "C"}, root)
     try:
         yield found
     finally:

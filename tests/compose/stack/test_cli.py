@@ -32,7 +32,8 @@ def test_interrupt_while_the_commands_load_prints_nothing(tmp_path: Path) -> Non
         "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n"
     )
     ended = subprocess.run(
-        [ROOT / "compose" / "stack.sh", "urls"],
+        [sys.executable, "-m", "compose.stack", "urls"],
+        cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,

@@ -113,6 +113,12 @@ def test_changed_code_restarts_its_service(
     assert {name for name in before if before[name] != after[name]} == again
 
 
+def test_supervisor_says_why_it_does_not_start(settings: Load, root: Path) -> None:
+    refused = settings().model_copy(update={"data_dir": root / "%(x)s"})
+    with pytest.raises(StackError, match="supervisord did not start: Error: Format string"):
+        Local(refused).up()
+
+
 @pytest.fixture
 def code(root: Path) -> Path:
     for name in ("shared/a.py", "shared/deep/b.py", "services/worker/c.py"):

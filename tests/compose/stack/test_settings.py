@@ -122,6 +122,16 @@ def test_wrong_values(settings: Load, environ: dict[str, str], said: str) -> Non
     assert "\n" not in str(caught.value)
 
 
+def test_project_in_a_folder_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
+    root = tmp_path / "a$b"
+    root.mkdir()
+    (root / ".env.example").touch()
+    with pytest.raises(StackError) as caught:
+        load(root, {})
+    for name in ("data", "reports"):
+        assert f"={name} (default) can't be used: {root}/{name} has one of" in str(caught.value)
+
+
 @pytest.mark.parametrize("broken", [Path.touch, lambda path: path.symlink_to("nowhere")])
 def test_default_folder_that_is_none_is_named(
     root: Path, settings: Load, broken: Callable[[Path], None]
