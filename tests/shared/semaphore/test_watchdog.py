@@ -1,5 +1,8 @@
 """The care for the semaphores: forgotten jobs are heard of, code that fails for good is ended."""
 
+import asyncio
+from collections.abc import Iterator
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -20,15 +23,25 @@ from shared.semaphore.messages import SEMAPHORE_QUEUE, SEMAPHORE_WORKFLOW, WITHD
 from shared.semaphore.rebuild import OPEN, read_run
 from shared.semaphore.state import MEMO_SETTINGS, SemaphoreRules
 from shared.semaphore.watchdog import FAILING_ROUNDS, FAILS, STANDS, Watchdog, is_failing, remind
-from shared.temporal.client import WORKFLOW_TASK_TIMEOUT
 from tests.fixtures.eventually import eventually
 from tests.fixtures.semaphore import holders
-from tests.fixtures.temporal import delete, has_done_tasks
+from tests.fixtures.temporal import Server, answers, delete, has_done_tasks, running_server
 from tests.shared.semaphore.standins import Jobs, semaphore_of
 
 QUEUE = "fails"
 NEWEST_LIMIT = 3
+# A task that has failed once is tried again when this is over: the SDK tells no second failure.
+TASK_TIMEOUT = timedelta(seconds=1)
+# By default each further try is given seconds more.
+SOON = '--dynamic-config-value=history.workflowTaskRetryMaxInterval="10ms"'
 Handle = WorkflowHandle["Fails", None]
+
+
+@pytest.fixture(scope="module")
+def temporal_server() -> Iterator[Server]:
+    with running_server("--headless", SOON) as server:
+        asyncio.run(answers(server))
+        yield server
 
 
 @workflow.defn(sandboxed=False)
@@ -60,7 +73,7 @@ class FailingSemaphore:
 
 async def failing(client: Client, workflow_id: str = "failing") -> Handle:
     return await client.start_workflow(
-        Fails.run, id=workflow_id, task_queue=QUEUE, task_timeout=WORKFLOW_TASK_TIMEOUT
+        Fails.run, id=workflow_id, task_queue=QUEUE, task_timeout=TASK_TIMEOUT
     )
 
 
@@ -181,7 +194,7 @@ async def test_stuck_semaphore_is_ended_and_rebuilt(jobs: Jobs) -> None:
         {"holders": 7},
         id=jobs.semaphore.id,
         task_queue=SEMAPHORE_QUEUE,
-        task_timeout=WORKFLOW_TASK_TIMEOUT,
+        task_timeout=TASK_TIMEOUT,
     )
     run = await jobs.run()
 
@@ -205,7 +218,10 @@ async def test_limit_outlives_a_semaphore_whose_tasks_fail(jobs: Jobs) -> None:
     await jobs.semaphore.terminate()
     async with Worker(jobs.client, task_queue=SEMAPHORE_QUEUE, workflows=[FailingSemaphore]):
         await jobs.client.start_workflow(
-            SEMAPHORE_WORKFLOW, id=jobs.semaphore.id, task_queue=SEMAPHORE_QUEUE
+            SEMAPHORE_WORKFLOW,
+            id=jobs.semaphore.id,
+            task_queue=SEMAPHORE_QUEUE,
+            task_timeout=TASK_TIMEOUT,
         )
 
         async def refusal() -> RPCStatusCode | None:
