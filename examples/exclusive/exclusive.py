@@ -48,6 +48,8 @@ async def main() -> None:
         activities=[train],
         max_heartbeat_throttle_interval=throttle,
         default_heartbeat_throttle_interval=throttle,
+        # So soon another worker goes on where one has died: by default after 10 s.
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
     )
     await worker.run()
 

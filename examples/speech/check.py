@@ -66,18 +66,23 @@ class Stack:
         """Return every generation that the mocks have accepted."""
         return [row for port in MOCKS for row in self.get(port, "/admin/ledger")]
 
-    def kill(self, service: str) -> None:
-        """Kill each process of a service with signal 9.
+    def killer(self, service: str) -> Callable[[], None]:
+        """Return what kills each process of a service with signal 9, at once.
 
         In a container the process dies and not the container, which the engine would not restart.
         """
         rows = [line.split(maxsplit=4) for line in self.make("ps", good=False).splitlines()]
-        for _, name, _, _, detail in [row for row in rows if row[0] == service]:
-            if pid := re.search(r"pid (\d+)", detail):
-                os.kill(int(pid[1]), signal.SIGKILL)
-            else:
-                kill = "kill -9 $(cat /proc/1/task/1/children)"
-                subprocess.run(["docker", "exec", name, "bash", "-c", kill], check=True)  # noqa: S607
+        found = {row[1]: re.search(r"pid (\d+)", row[4]) for row in rows if row[0] == service}
+
+        def kill() -> None:
+            for name, pid in found.items():
+                if pid:
+                    os.kill(int(pid[1]), signal.SIGKILL)
+                else:
+                    kill = "kill -9 $(cat /proc/1/task/1/children)"
+                    subprocess.run(["docker", "exec", name, "bash", "-c", kill], check=True)  # noqa: S607
+
+        return kill
 
 
 def until(reached: Callable[[], Any], what: str) -> Any:
@@ -103,8 +108,9 @@ def play(stack: Stack) -> None:
     _say(f"{len(jobs)} jobs of both pipelines wait for one slot")
 
     for service, pipeline in (("speech", "speech"), ("worker", "genvideo")):
+        kill = stack.killer(service)
         until(partial(_at_work, stack, jobs, pipeline), f"a {pipeline} job at work")
-        stack.kill(service)
+        kill()
         _say(f"{service}: killed with a {pipeline} job at work")
     victim = until(lambda: _at_work(stack, jobs, "speech"), "another speech job at work")
     asyncio.run(_terminate(stack, victim))
@@ -179,7 +185,9 @@ def main() -> int:
                 "DATA_DIR": f"{folder}/data",
                 "REPORTS_DIR": f"{folder}/reports",
                 "PIPELINES": "examples.speech.definition:SPEECH",
-                "MOCK_SPEED": "20",
+                # A second for a speech: long enough to be seen at work, and killed.
+                "MOCK_SPEED": "60",
+                "MOCK_SPEECH_SECONDS": "60",
                 "NO_COLOR": "1",
             }
         )
