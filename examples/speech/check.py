@@ -31,6 +31,8 @@ PATIENCE = 180.0
 MOCKS = ("COMFYUI_PORT", "KLING_PORT", "SPEECH_PORT")
 ENDED = {"succeeded", "degraded", "failed", "cancelled"}
 Row = dict[str, Any]
+# One for all calls: to make one takes longer than most of them.
+HTTP = httpx.Client(timeout=60, trust_env=False)
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,11 @@ class Stack:
         return done.stdout
 
     def get(self, port: str, path: str) -> Any:
-        return httpx.get(f"http://127.0.0.1:{self.settings[port]}{path}", timeout=60).json()
+        return HTTP.get(f"http://127.0.0.1:{self.settings[port]}{path}").json()
 
     def submit(self, body: Row) -> str:
         url = f"http://127.0.0.1:{self.settings['API_PORT']}/jobs"
-        answer = httpx.post(url, json=body, timeout=60)
+        answer = HTTP.post(url, json=body)
         if answer.status_code != 202:
             raise SystemExit(f"POST /jobs {body}: {answer.text}")
         return str(answer.json()["job_id"])
