@@ -12,10 +12,10 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from .client import start_semaphore
-from .messages import ASK_ACTIVITY, SEMAPHORE_QUEUE, Ask, Holder, Permit, granted_signal, name_of
+from .messages import ASK_ACTIVITY, SEMAPHORE_QUEUE, Ask, Permit, granted_signal, name_of
 from .rebuild import find
 from .server import end_unreachable, grace_of, is_no_run, until_closed
-from .state import FIND_JOBS, SEMAPHORE_RULES, WATCH_RUN, Ended, Found, SemaphoreRules
+from .state import FIND_JOBS, SEMAPHORE_RULES, WATCH_RUN, Ended, Found, SemaphoreRules, Watch
 
 log = logging.getLogger(__name__)
 # Heartbeat after this share of the time-out, so that one beat may be late or lost.
@@ -47,14 +47,14 @@ class SemaphoreActivities:
         return self.rules
 
     @activity.defn(name=WATCH_RUN)
-    async def grant_and_watch(self, holder: Holder) -> Ended:
+    async def grant_and_watch(self, watch: Watch) -> Ended:
         """Signal the permit to its run, wait by long poll until that run closes, return how it
         closed.
 
         There is no release message that could be lost, and no lease that could lapse under good
         work.
         """
-        name, run = name_of(str(activity.info().workflow_id)), holder.run
+        name, holder, run = watch.name, watch.holder, watch.holder.run
         permit = Permit(name=name, token=holder.token, **dict(run))
         handle = self.client.get_workflow_handle(run.job_id, run_id=run.run_id)
         async with _beating():

@@ -27,9 +27,7 @@ class WorkflowRunner(UnsandboxedWorkflowRunner):
     code reaches no clock, no randomness and no I/O.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._forget: Callable[[str], None] | None = None
+    _forget: Callable[[str], None] | None = None
 
     def serve(self, worker: Worker) -> None:
         """Evict a run after a query that shows it more of its history than its tasks have.

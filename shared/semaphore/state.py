@@ -19,6 +19,7 @@ from .messages import (
     Holder,
     HolderView,
     Message,
+    Name,
     Recall,
     Seconds,
     SemaphoreSettings,
@@ -96,6 +97,13 @@ class SemaphoreRules(Message):
     beat_seconds: float = 10
     sticky_seconds: float = 0.4
     care_seconds: float = 30
+
+
+class Watch(Message):
+    """Signal a permit to its run, then wait until that run closes."""
+
+    name: Name
+    holder: Holder
 
 
 class Ended(Message):

@@ -44,6 +44,7 @@ from .state import (
     Permits,
     SemaphoreRules,
     SemaphoreState,
+    Watch,
 )
 
 M = TypeVar("M", bound=BaseModel)
@@ -68,6 +69,7 @@ class SemaphoreWorkflow:
 
     @workflow.init
     def __init__(self, state: SemaphoreState | None = None) -> None:
+        self._name = name_of(workflow.info().workflow_id)
         self._permits = Permits(state or SemaphoreState())
         self._rules = SemaphoreRules()
         # Holders and waiters are known; until then each message waits.
@@ -121,8 +123,7 @@ class SemaphoreWorkflow:
         permits = Permits(found.model_copy(update={"waiting": ()}), capacity=rules.capacity)
         if found.is_new:
             permits.settings = self._permits.settings
-        recall = rules.recalls.get(name_of(workflow.info().workflow_id))
-        if found.is_new and recall is not None:
+        if found.is_new and (recall := rules.recalls.get(self._name)) is not None:
             # Needs a worker of those records.
             records = await _result(
                 OpenRecords,
@@ -167,7 +168,7 @@ class SemaphoreWorkflow:
             ended = await _result(
                 Ended,
                 WATCH_RUN,
-                holder,
+                Watch(name=self._name, holder=holder),
                 about=f"grant to {run.job_id}, and watch it until it closes",
                 beats=self._rules.watch_seconds,
             )

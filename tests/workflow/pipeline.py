@@ -308,7 +308,7 @@ async def grants(client: Client) -> Counter[str]:
         for event in events:
             task = event.activity_task_scheduled_event_attributes
             if task.activity_type.name == WATCH_RUN:
-                run_id = json.loads(task.input.payloads[0].data)["request"]["run_id"]
+                run_id = json.loads(task.input.payloads[0].data)["holder"]["request"]["run_id"]
                 watched[event.event_id] = run_id
                 told.add(run_id)
             done = event.activity_task_completed_event_attributes

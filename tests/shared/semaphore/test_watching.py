@@ -1,7 +1,6 @@
 """The semaphore's watch of a run: what it signals, and how it ends."""
 
 import asyncio
-from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -23,10 +22,9 @@ from shared.semaphore.messages import (
     RunRef,
     SlotRequest,
     granted_signal,
-    semaphore_id,
 )
 from shared.semaphore.server import UNREACHABLE
-from shared.semaphore.state import Ended, SemaphoreRules
+from shared.semaphore.state import Ended, SemaphoreRules, Watch
 from tests.fixtures.eventually import PATIENCE_SECONDS, eventually
 from tests.fixtures.temporal import counts, running_server
 
@@ -40,10 +38,9 @@ def permit(run: RunRef) -> Permit:
 async def watched(client: Client, run: RunRef) -> Ended:
     now = datetime.now(UTC)
     request = SlotRequest(requested_at=now, clean_up=GENVIDEO.clean_up, **run.model_dump())
-    process, environment = SemaphoreActivities(client, SemaphoreRules()), ActivityEnvironment()
-    environment.info = replace(environment.info, workflow_id=semaphore_id(JOB_GATE))
-    holder = Holder(request=request, token=1, since=now)
-    return await environment.run(process.grant_and_watch, holder)
+    watch = Watch(name=JOB_GATE, holder=Holder(request=request, token=1, since=now))
+    process = SemaphoreActivities(client, SemaphoreRules())
+    return await ActivityEnvironment().run(process.grant_and_watch, watch)
 
 
 async def a_run(client: Client) -> RunRef:
