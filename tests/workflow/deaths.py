@@ -18,7 +18,6 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from services.semaphore.worker import running_semaphore
 from services.worker.results import checker
 from services.worker.settings.worker import WorkerSettings
 from services.worker.vendors import service
@@ -37,7 +36,7 @@ from shared.temporal.client import GET_RECORD_QUERY, WORKFLOW_TASK_TIMEOUT
 from tests.fixtures.eventually import eventually
 from tests.services.mock_core.serving import Service
 from tests.shared.standins import asset_path
-from tests.workflow.pipeline import Pipeline, once, pipeline, side_by_side
+from tests.workflow.pipeline import Pipeline, once, side_by_side, working
 from tests.workflow.processes import forked
 
 ASKS = ContextVar("asks", default="poll")
@@ -238,12 +237,8 @@ async def check_each(
     client: Client, data_dir: Path, deaths: Sequence[tuple[Point, ...]], **vendor_api: Any
 ) -> None:
     """One job each, beside each other, whose workers die at these points: it is paid for once."""
-    async with (
-        pipeline(client, data_dir, **vendor_api) as line,
-        running_semaphore(client, shutdown_seconds=0.1),
-        # The jobs' own queues are others: it reads the records, before anything is granted.
-        running_worker(line.settings, client),
-    ):
+    # The jobs' own queues are others: its worker reads the records, before anything is granted.
+    async with working(client, data_dir, **vendor_api) as line:
         await line.change(limit=len(deaths))
 
         async def scene(points: tuple[Point, ...]) -> None:

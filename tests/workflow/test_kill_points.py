@@ -12,9 +12,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from services.semaphore.worker import running_semaphore
 from services.worker.settings.worker import WorkerSettings
-from services.worker.worker import running_worker
 from shared.jobs.states import Status
 from tests.fixtures.temporal import NewClient
 from tests.services.mock_core.serving import Json
@@ -34,7 +32,7 @@ from tests.workflow.deaths import (
     process_of,
     start,
 )
-from tests.workflow.pipeline import Pipeline, pipeline, vendors
+from tests.workflow.pipeline import Pipeline, vendors, working
 from tests.workflow.wires import COMFYUI, KLING
 
 AT_A_COMFYUI: list[tuple[Point, ...]] = [
@@ -117,11 +115,7 @@ async def line(
 ) -> AsyncIterator[Pipeline]:
     """Vendors, receiver and a wide gate; the workers are the test's own."""
     client, folder = await new_client(), tmp_path_factory.mktemp("kill-points")
-    async with (
-        pipeline(client, folder, **CHOSEN.settings) as line,
-        running_semaphore(client, shutdown_seconds=0.1),
-        running_worker(line.settings, client),
-    ):
+    async with working(client, folder, **CHOSEN.settings) as line:
         await line.change(limit=AT_ONCE)
         yield line
 

@@ -270,11 +270,7 @@ async def test_jobs_run_without_room_for_records_which_catch_up(
     client: Client, tmp_path: Path, small_disk: NewDisk
 ) -> None:
     state = small_disk(tmp_path / "state")
-    async with (
-        pipeline(client, tmp_path) as line,
-        running_semaphore(client, shutdown_seconds=0.1),
-        running_worker(line.settings, client),
-    ):
+    async with working(client, tmp_path) as line:
         await line.images.arm(LONG)
         job_id = await line.submit()
         before = await line.until(job_id, Status.RUNNING)
@@ -311,11 +307,7 @@ async def test_without_room_a_file_is_fetched_later_and_paid_once(
     client: Client, tmp_path: Path, small_disk: NewDisk
 ) -> None:
     assets = small_disk(tmp_path / "assets")
-    async with (
-        pipeline(client, tmp_path) as line,
-        running_semaphore(client, shutdown_seconds=0.1),
-        running_worker(line.settings, client),
-    ):
+    async with working(client, tmp_path) as line:
         await line.videos.arm(LONG)
         job_id = await line.submit()
         await line.noted(job_id, "image stored")
