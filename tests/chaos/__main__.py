@@ -24,7 +24,6 @@ INTERRUPTED = 130
 
 
 def main(arguments: list[str]) -> int:
-    """Run as asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos")
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000))

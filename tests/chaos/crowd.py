@@ -51,7 +51,6 @@ class Crowd(Stage):
 
     @property
     def last_ended(self) -> str | None:
-        """The job whose end was seen last."""
         ended = [job for job in self.tracker.jobs.values() if job.get("finished_at")]
         latest = max(ended, key=lambda job: str(job["finished_at"]), default=None)
         return None if latest is None else str(latest["job_id"])
@@ -96,7 +95,6 @@ class Crowd(Stage):
         return True
 
     async def close(self) -> None:
-        """Note the stage."""
         self.why = "not all ended" if self.tracker.open else "done"
         await self._note_end()
 

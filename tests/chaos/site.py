@@ -146,7 +146,6 @@ class Site:
 
     @property
     def job_seconds(self) -> float:
-        """A job's whole time."""
         return float(self.stack.settings["JOB_SECONDS"])
 
     @property
@@ -207,7 +206,6 @@ async def in_containers(folder: Path, /, **changes: str) -> AsyncIterator[Site]:
 
 
 async def of_containers(stack: Stack) -> Site:
-    """A stack that is up."""
     address = f"127.0.0.1:{stack.settings['TEMPORAL_PORT']}"
     return Site(stack, await _connect(address), Containers(stack), None, address)
 

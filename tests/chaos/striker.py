@@ -13,15 +13,7 @@ from loadtest.wire.http import Unreachable
 from loadtest.wire.vendor import Vendor
 from tests.chaos import operators
 from tests.chaos.crowd import Crowd, Places
-from tests.chaos.schedule import (
-    ENDED,
-    HELD,
-    HOLDER,
-    SEMAPHORE_WORKFLOW,
-    Kind,
-    Stage,
-    Strike,
-)
+from tests.chaos.schedule import ENDED, HELD, HOLDER, SEMAPHORE_WORKFLOW, Kind, Stage, Strike
 from tests.chaos.site import Site
 from tests.chaos.wires import IMAGE_WIRE, VIDEO_WIRE, hold
 

@@ -29,8 +29,6 @@ _MEMBERS = ("external_id", "client_id", "external_task_id")
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it came."""
-
     method: str
     path: str
     headers: Headers
@@ -42,7 +40,6 @@ class Request:
 
     @property
     def external_id(self) -> str | None:
-        """Our own id of the generation that is submitted."""
         with contextlib.suppress(ValueError):
             body: dict[str, Any] = json.loads(self.body)
             named = {**body, **body.get("extra_data", {})}

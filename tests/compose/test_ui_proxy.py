@@ -51,13 +51,11 @@ async def ui() -> Ui:
 
 
 async def numbers(_: Request) -> Response:
-    """The server's own metrics."""
     return Response("action 1")
 
 
 @pytest.fixture
 async def client(ui: Ui) -> AsyncIterator[httpx.AsyncClient]:
-    """Calls the proxy."""
     metrics = Starlette(routes=[Route("/metrics", numbers)])
     async with served(ui.app()) as behind, served(metrics) as counted, http_client() as onward:
         proxy = ui_app(onward, behind, counted, public_url=PUBLIC, further=listed(FURTHER))

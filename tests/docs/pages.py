@@ -21,8 +21,6 @@ _HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Table:
-    """A table's header and rows, cell by cell."""
-
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
@@ -38,7 +36,6 @@ def name(page: Path) -> str:
 
 
 def read(page: Path) -> str:
-    """A page's text."""
     return page.read_text(encoding="utf-8")
 
 
@@ -58,12 +55,10 @@ def spans(text: str) -> list[str]:
 
 
 def links(text: str) -> list[str]:
-    """The target of every link, in order."""
     return _LINK.findall(_SPAN.sub("", prose(text)))
 
 
 def headings(text: str) -> list[tuple[int, str]]:
-    """Every heading: its level and its words."""
     return [(len(marks), words) for marks, words in _HEADING.findall(prose(text))]
 
 
@@ -83,7 +78,6 @@ def missing_tests(text: str) -> list[str]:
 
 
 def tables(text: str) -> list[Table]:
-    """Every table, in order."""
     found: list[Table] = []
     for block in re.findall(r"(?:^\|.*\|\n)+", prose(text), re.MULTILINE):
         header, _, *rows = [_cells(line) for line in block.splitlines()]
@@ -107,7 +101,6 @@ def section(text: str, heading: str) -> str:
 
 
 def anchor(words: str) -> str:
-    """The anchor that a heading gets."""
     plain = re.sub(r"[`*]|\[([^\]]*)\]\([^)]*\)", r"\1", words)
     return re.sub(r"[^\w\- ]", "", plain.lower()).replace(" ", "-")
 

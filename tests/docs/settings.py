@@ -59,7 +59,6 @@ def _joined(comment: str) -> str:
 
 
 def documented() -> dict[str, Setting]:
-    """Every setting, by its name."""
     return {each.name: each for _, _, settings in sections() for each in settings}
 
 
@@ -126,7 +125,6 @@ def _readers(name: str) -> str:
 
 
 def document() -> str:
-    """The page."""
     kinds: dict[str, list[dict[str, Any]]] = {}
     for name, info in fields():
         kinds.setdefault(name, []).append(type_of(info).json_schema())

@@ -12,11 +12,7 @@ from services.worker.settings.worker import WorkerSettings
 from shared.errors import Fenced, GenvideoError, NotThisRun, StorageFailed, VendorError
 from shared.http import web
 from shared.pipeline.cancellation import BAD_COMPLETION, UNCLASSED
-from shared.pipeline.policies import (
-    ATTEMPT_CODES,
-    FETCH_SECONDS,
-    REPORT_SECONDS,
-)
+from shared.pipeline.policies import ATTEMPT_CODES, FETCH_SECONDS, REPORT_SECONDS
 from shared.semaphore.state import AGEING_SECONDS
 from tests.docs.pages import ROOT, read, spans, tables_headed
 from tests.workflow.test_callbacks import DECIDED

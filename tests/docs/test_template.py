@@ -14,7 +14,6 @@ PAGE = ROOT / "docs" / "template.md"
 
 
 def recipes() -> dict[str, str]:
-    """The page's sections by their title."""
     parts = read(PAGE).split("\n## ")[1:]
     return {part.partition("\n")[0]: part.partition("\n")[2] for part in parts}
 

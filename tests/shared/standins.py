@@ -23,9 +23,7 @@ from shared.semaphore.messages import (
     SlotChange,
     SlotView,
 )
-from shared.temporal.client import (
-    GET_RECORD_QUERY,
-)
+from shared.temporal.client import GET_RECORD_QUERY
 from shared.temporal.codec import PayloadKeys, data_converter
 
 CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -102,7 +100,6 @@ def sample_record(job_id: str, job: GenVideoInput | None = None, *, run_id: str 
 
 @asynccontextmanager
 async def standing_in(client: Client) -> AsyncIterator[None]:
-    """Runs both stand-ins."""
     runner = UnsandboxedWorkflowRunner()
     async with (
         Worker(client, task_queue=GENVIDEO.name, workflows=[StandIn], workflow_runner=runner),
@@ -114,7 +111,6 @@ async def standing_in(client: Client) -> AsyncIterator[None]:
 
 
 async def client_of_nobody(port: int) -> Client:
-    """A client of a server that isn't there."""
     return await Client.connect(
         f"127.0.0.1:{port}", lazy=True, data_converter=data_converter(PayloadKeys())
     )

@@ -7,10 +7,7 @@ from typing import Any
 from temporalio import workflow
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.failure.v1 import Failure
-from temporalio.bridge.proto.workflow_activation import (
-    FireTimer,
-    WorkflowActivationJob,
-)
+from temporalio.bridge.proto.workflow_activation import FireTimer, WorkflowActivationJob
 from temporalio.common import Priority, TypedSearchAttributes
 from temporalio.converter import DefaultFailureConverter, PayloadConverter
 from temporalio.worker._workflow_instance import WorkflowInstanceDetails

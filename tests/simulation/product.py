@@ -17,10 +17,7 @@ from typing import Any, ClassVar, cast
 
 from pydantic import SecretStr
 from temporalio import workflow
-from temporalio.workflow import (
-    UnfinishedSignalHandlersWarning,
-    UnfinishedUpdateHandlersWarning,
-)
+from temporalio.workflow import UnfinishedSignalHandlersWarning, UnfinishedUpdateHandlersWarning
 
 from services.api.feed import versions_after
 from services.worker.settings.worker import WorkerSettings

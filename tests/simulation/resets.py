@@ -3,15 +3,7 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tests.simulation.history import (
-    Event,
-    Reset,
-    Run,
-    Status,
-    TaskRecord,
-    Update,
-    UpdateState,
-)
+from tests.simulation.history import Event, Reset, Run, Status, TaskRecord, Update, UpdateState
 from tests.simulation.tasks import deliver, start_timer
 
 if TYPE_CHECKING:

@@ -11,17 +11,7 @@ from shared.pipeline import state, submitting
 from shared.semaphore.messages import semaphore_id
 from shared.semaphore.state import Permits
 from tests.simulation.__main__ import main
-from tests.simulation.plan import (
-    JobPlan,
-    Kind,
-    Options,
-    Plan,
-    Rule,
-    Stored,
-    Strike,
-    drawn,
-    stored,
-)
+from tests.simulation.plan import JobPlan, Kind, Options, Plan, Rule, Stored, Strike, drawn, stored
 from tests.simulation.shrink import shrunk, told
 from tests.simulation.simulation import Simulation, simulate
 

@@ -66,7 +66,6 @@ class Stack:
         return done.stdout
 
     def url(self, port: str) -> str:
-        """Address of a published port."""
         return f"http://127.0.0.1:{self.settings[port]}"
 
     @property
@@ -76,13 +75,11 @@ class Stack:
         return {"Authorization": f"Bearer {token}"} if token else {}
 
     def get(self, port: str, path: str) -> Any:
-        """What a service answers."""
         answer = httpx.get(f"{self.url(port)}{path}", headers=self.headers, timeout=60)
         answer.raise_for_status()
         return answer.json()
 
     def submit(self, prompt: str) -> str:
-        """Submit a job and return its id."""
         body = {"prompt": prompt, "style": "ink", "tag": "stack"}
         url = f"{self.url('API_PORT')}/jobs"
         answer = httpx.post(url, json=body, headers=self.headers, timeout=60)
@@ -102,7 +99,6 @@ class Stack:
         raise AssertionError(f"{job_id} ended without one of {wanted}")
 
     def ledger(self) -> list[dict[str, Any]]:
-        """Every generation that either mock accepted."""
         both = [self.get(port, "/admin/ledger") for port in ("COMFYUI_PORT", "KLING_PORT")]
         return [row for rows in both for row in rows]
 

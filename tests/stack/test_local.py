@@ -77,7 +77,6 @@ def workers(stack: Stack) -> set[int]:
 
 
 def pids(stack: Stack, *names: str) -> set[int]:
-    """The processes of these names."""
     return {pid for pid in marked(Path(stack.settings["DATA_DIR"], "run")) if name(pid) in names}
 
 
@@ -110,7 +109,6 @@ def name(pid: int) -> str:
 
 
 def told(pid: int) -> set[str]:
-    """The names in its environment."""
     entries = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
     return {entry.partition("=")[0] for entry in entries}
 
@@ -235,7 +233,6 @@ def test_running_stack_is_switched_to_other_vendors_and_back(
 
 
 def words(given: dict[str, str]) -> list[str]:
-    """The values of make's command line."""
     return [f"{name}={value}" for name, value in given.items()]
 
 

@@ -27,23 +27,12 @@ from shared.semaphore import watchdog
 from shared.semaphore import workflow as semaphore_workflow
 from shared.semaphore.messages import semaphore_id
 from shared.store.records import Records
-from shared.temporal.client import (
-    GET_RECORD_QUERY,
-    WORKFLOW_TASK_TIMEOUT,
-)
+from shared.temporal.client import GET_RECORD_QUERY, WORKFLOW_TASK_TIMEOUT
 from tests.fixtures.semaphore import is_drained
 from tests.fixtures.temporal import delete, reset
 from tests.services.mock_core.serving import Json
 from tests.shared.standins import asset_path
-from tests.workflow.pipeline import (
-    STEPS,
-    Pipeline,
-    begun,
-    check,
-    paid_once,
-    up_to,
-    why,
-)
+from tests.workflow.pipeline import STEPS, Pipeline, begun, check, paid_once, up_to, why
 from tests.workflow.scenarios import rule
 from tests.workflow.test_vendor_wire import accepting, ended_alone
 from tests.workflow.wires import COMFYUI, Wired, wired
@@ -219,7 +208,6 @@ async def test_activity_completed_by_hand_ends_its_job_after_the_vendor(
 
 
 async def by_hand(line: Pipeline, job_id: str) -> AsyncActivityHandle:
-    """The job's activity as an operator takes hold of it."""
     under_way = await pending(line, job_id)
     assert under_way is not None
     run_id = line.record(job_id).run_id

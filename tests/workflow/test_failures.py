@@ -19,15 +19,7 @@ from shared.store.records import Records
 from tests.fixtures.temporal import NewClient
 from tests.services.mock_core.serving import Json
 from tests.shared.standins import asset_path
-from tests.workflow.pipeline import (
-    BEFORE_VIDEO,
-    STEPS,
-    Pipeline,
-    paid_once,
-    up_to,
-    why,
-    working,
-)
+from tests.workflow.pipeline import BEFORE_VIDEO, STEPS, Pipeline, paid_once, up_to, why, working
 from tests.workflow.scenarios import (
     FIRST_ATTEMPT,
     FOR_EITHER_STAGE,

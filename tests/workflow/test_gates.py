@@ -13,13 +13,7 @@ from shared.semaphore.state import SemaphoreRules
 from tests.fixtures.semaphore import is_drained
 from tests.services.mock_core.serving import Json
 from tests.workflow.conftest import Lines
-from tests.workflow.pipeline import (
-    BEFORE_VIDEO,
-    LONG,
-    Pipeline,
-    paid_once,
-    working,
-)
+from tests.workflow.pipeline import BEFORE_VIDEO, LONG, Pipeline, paid_once, working
 
 JOBS = 6
 

@@ -20,12 +20,7 @@ from shared.jobs.slots import JOB_GATE
 from shared.jobs.states import Status
 from shared.pipeline import activities, starting
 from shared.semaphore.messages import semaphore_id
-from shared.temporal.client import (
-    CUSTOM_PROGRESS,
-    CUSTOM_TAG,
-    GET_PROGRESS_QUERY,
-    GET_RECORD_QUERY,
-)
+from shared.temporal.client import CUSTOM_PROGRESS, CUSTOM_TAG, GET_PROGRESS_QUERY, GET_RECORD_QUERY
 from tests.fixtures.eventually import eventually
 from tests.fixtures.temporal import NewClient
 from tests.shared.standins import asset_path

@@ -17,16 +17,7 @@ from shared.jobs.states import Status
 from shared.pipeline import heartbeat
 from tests.services.mock_core.serving import Json, Service, served
 from tests.services.worker.graphs.examples import WITHOUT_MODELS, example
-from tests.workflow.pipeline import (
-    LONG,
-    Pipeline,
-    begun,
-    once,
-    pipeline,
-    up_to,
-    why,
-    working,
-)
+from tests.workflow.pipeline import LONG, Pipeline, begun, once, pipeline, up_to, why, working
 from tests.workflow.scenarios import rule
 from tests.workflow.wires import COMFYUI, KLING, SIGNED
 

@@ -31,7 +31,6 @@ KEY = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVoxMjM0NTY="
 
 
 async def replayed(client: Client, service: str, key: str = "") -> Any:
-    """What the program says."""
     env = {
         "PATH": os.environ["PATH"],
         "TEMPORAL_ADDRESS": client.service_client.config.target_host,

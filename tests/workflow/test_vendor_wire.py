@@ -19,12 +19,7 @@ from tests.fixtures.temporal import NewClient
 from tests.services.mock_core.serving import Json
 from tests.workflow.pipeline import STEPS, begun, check, side_by_side, why
 from tests.workflow.scenarios import FIRST, rule
-from tests.workflow.wires import (
-    COMFYUI,
-    KLING,
-    Wired,
-    wired,
-)
+from tests.workflow.wires import COMFYUI, KLING, Wired, wired
 
 # How long the vendor is still accepting: longer than anything waits for a dead try.
 ACCEPTING_SECONDS = 5.0

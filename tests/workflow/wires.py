@@ -8,11 +8,7 @@ from typing import Any
 
 from temporalio.client import Client
 
-from services.mock_kling.settings import (
-    DEFAULT_ACCESS_KEY,
-    DEFAULT_API_KEY,
-    DEFAULT_SECRET_KEY,
-)
+from services.mock_kling.settings import DEFAULT_ACCESS_KEY, DEFAULT_API_KEY, DEFAULT_SECRET_KEY
 from services.semaphore.worker import running_semaphore
 from services.worker.worker import running_worker
 from tests.chaos.wires import VendorWire, vendor_wire

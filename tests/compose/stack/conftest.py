@@ -69,8 +69,6 @@ class Fake(Local):
 
 
 class Call(NamedTuple):
-    """What came in."""
-
     method: str
     path: str
     body: Any
@@ -110,7 +108,6 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def listener() -> Iterator[Listener]:
-    """It serves until the end of the test."""
     server = Listener()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

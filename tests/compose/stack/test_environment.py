@@ -231,7 +231,6 @@ def test_stand_in_key_is_the_one_the_mock_accepts() -> None:
 
 
 def who_is_told(found: Settings, name: str, *, containers: bool) -> dict[str, str]:
-    """Each service that gets a variable, with its value."""
     return {
         service: env[name]
         for service in SERVICES

@@ -46,7 +46,6 @@ class Api:
         return RecordStore(self.data_dir)
 
     async def submit(self, key: str | None = None, **fields: Any) -> str:
-        """A job's id."""
         headers = {} if key is None else {"Idempotency-Key": key}
         answer = await self.http.post("/jobs", json={**BODY, **fields}, headers=headers)
         assert answer.status_code == 202, answer.text
@@ -65,7 +64,6 @@ def change(record: Record, **fields: Any) -> Record:
 
 
 def ended(record: Record, status: Status = Status.SUCCEEDED) -> Record:
-    """A record's end."""
     return change(record, status=status, step="video", percent=100, finished_at=CREATED)
 
 

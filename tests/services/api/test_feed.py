@@ -5,14 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from services.api.feed import (
-    MAX_WAITING,
-    PAGE,
-    SPARE,
-    Feed,
-    from_cursor,
-    versions_after,
-)
+from services.api.feed import MAX_WAITING, PAGE, SPARE, Feed, from_cursor, versions_after
 from services.api.http.live import EveryJob, OneJob, Position
 from shared.jobs.messages import Attempts, Job, JobError
 from shared.jobs.states import Status

@@ -57,7 +57,6 @@ async def test_namespace_without_our_attributes_refuses_changes(
 
 
 async def killed(client: Client) -> str:
-    """A job that was terminated."""
     job_id, job = new_job_id(), GenVideoInput(prompt="p", style="")
     await client.start_workflow(GENVIDEO.workflow, job, id=job_id, task_queue=GENVIDEO.name)
     async with standing_in(client):
@@ -170,7 +169,6 @@ OTHER = "shop"
 
 
 def elsewhere() -> Record:
-    """A queued job of the other namespace."""
     record = sample_record(new_job_id(), run_id="run-1")
     return record.model_copy(update={"namespace": OTHER})
 

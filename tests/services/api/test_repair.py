@@ -40,7 +40,6 @@ def begun(record: Record | None = None) -> Record:
 
 
 def request_of(record: Record) -> SlotRequest:
-    """What the semaphore is to hear of it."""
     return SlotRequest(
         job_id=record.job_id,
         run_id=record.run_id,
@@ -51,7 +50,6 @@ def request_of(record: Record) -> SlotRequest:
 
 
 async def requests(client: Client) -> list[SlotRequest]:
-    """What the semaphore was asked, in order."""
     history = await client.get_workflow_handle(semaphore_id(JOB_GATE)).fetch_history()
     found: list[SlotRequest] = []
     for event in history.events:

@@ -80,7 +80,6 @@ async def start_job(client: Client, job_id: str, prompt: str = "wait") -> None:
 
 
 async def told(client: Client, job_id: str) -> list[StageDone]:
-    """What the job has heard."""
     return await client.get_workflow_handle(job_id).query(StandIn.told)
 
 
@@ -111,7 +110,6 @@ def _patient(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 async def jobs(client: Client) -> AsyncIterator[None]:
-    """Runs the stand-in."""
     async with standing_in(client):
         yield
 

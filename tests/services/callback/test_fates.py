@@ -15,7 +15,6 @@ pytestmark = pytest.mark.usefixtures("jobs")
 
 @pytest.fixture
 async def waiting(vendor: Vendor, client: Client) -> Vendor:
-    """The vendor of a job that waits for its video."""
     vendor.record()
     await start_job(client, vendor.job_id)
     return vendor

@@ -85,18 +85,15 @@ async def listening(service: Service, client_id: str = "me") -> AsyncIterator[So
 
 
 async def queue(service: Service, graph: Json, **members: Any) -> str:
-    """The id of a prompt that was accepted."""
     reply = await service.post("/prompt", {"prompt": graph, **members})
     assert reply.status_code == 200, reply.text
     return str(reply.json()["prompt_id"])
 
 
 async def history_of(service: Service, prompt_id: str) -> Json:
-    """Its entry, once there is one."""
     body = await service.until(f"/history/{prompt_id}", lambda it: it != {})
     return dict(body[prompt_id])
 
 
 async def entry_of(service: Service, graph: Json, **members: Any) -> Json:
-    """The history entry of a graph that is run to its end."""
     return await history_of(service, await queue(service, graph, **members))

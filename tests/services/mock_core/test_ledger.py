@@ -85,7 +85,6 @@ FILM = make_video(PICTURE, 2)
 
 
 def again(body: bytes, comment: str = "") -> bytes:
-    """The same pixels in another file."""
     out, info = io.BytesIO(), PngImagePlugin.PngInfo()
     info.add_text("prompt", comment)
     with Image.open(io.BytesIO(body)) as picture:

@@ -26,7 +26,6 @@ LOOPBACK = "http://127.0.0.1:9/x"
 
 @pytest.fixture
 async def told() -> AsyncIterator[Service]:
-    """A mock that was told of some hosts."""
     app = kling(mock_callback_hosts=CALLBACKS, mock_picture_hosts=PICTURES)
     async with running(app) as service:
         service.picture_url = LOOPBACK

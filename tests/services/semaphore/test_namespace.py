@@ -9,13 +9,7 @@ from uuid import uuid4
 import pytest
 from temporalio.client import Client
 
-from services.semaphore.namespace import (
-    ADD,
-    LOOK,
-    MAKE,
-    namespace,
-    semaphore_stack,
-)
+from services.semaphore.namespace import ADD, LOOK, MAKE, namespace, semaphore_stack
 from services.semaphore.settings import SemaphoreProcessSettings
 from shared.result_line import AWAY
 from shared.semaphore.state import MEMO_STACK, SemaphoreRules

@@ -6,13 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from shared.jobs.genvideo import GENVIDEO
-from shared.jobs.ids import (
-    external_id,
-    is_job_id,
-    job_id_for_key,
-    new_job_id,
-    parse_external_id,
-)
+from shared.jobs.ids import external_id, is_job_id, job_id_for_key, new_job_id, parse_external_id
 from shared.jobs.tokens import callback_token, callback_url, operator_key, token_fits
 
 JOB_ID = "job-0123456789abcdef01234567"

@@ -18,21 +18,10 @@ from starlette.types import Receive, Scope, Send
 
 from services.worker.vendors.kling.answers import KLING_CODES
 from services.worker.vendors.service import VideoService
-from shared.errors import (
-    NeverDelivered,
-    OutcomeUnknown,
-    RefusedForGood,
-    RefusedForNow,
-    VendorError,
-)
+from shared.errors import NeverDelivered, OutcomeUnknown, RefusedForGood, RefusedForNow, VendorError
 from shared.http.client import http_client
 from shared.pipeline import answers as module
-from shared.pipeline.answers import (
-    MOST_MEMORY,
-    json_object,
-    sort_exception,
-    sort_response,
-)
+from shared.pipeline.answers import MOST_MEMORY, json_object, sort_exception, sort_response
 from tests.services.mock_core.serving import served
 from tests.services.worker import hostile
 

@@ -17,12 +17,7 @@ from shared.errors import BadResult, ResultNotAllowed
 from shared.http.client import http_client
 from shared.jobs.genvideo import IMAGE
 from shared.pipeline import storage as module
-from shared.pipeline.fetching import (
-    MAX_REDIRECTS,
-    CheckedTransport,
-    Credentials,
-    result_transport,
-)
+from shared.pipeline.fetching import MAX_REDIRECTS, CheckedTransport, Credentials, result_transport
 from shared.pipeline.hosts import Address, is_public
 from shared.pipeline.policies import FETCH_TRIES
 from shared.pipeline.storage import Storage

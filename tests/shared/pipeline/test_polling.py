@@ -20,12 +20,7 @@ from shared.errors import (
 from shared.pipeline import polling
 from shared.pipeline.heartbeat import Pulse
 from shared.pipeline.messages import Accepted, StageLimits
-from shared.pipeline.policies import (
-    LATE_PACE,
-    POLL_MAX_SECONDS,
-    POLL_MIN_SECONDS,
-    WAITING_SECONDS,
-)
+from shared.pipeline.policies import LATE_PACE, POLL_MAX_SECONDS, POLL_MIN_SECONDS, WAITING_SECONDS
 from shared.pipeline.polling import Ended, News, share_pace, until_ended
 from shared.pipeline.vendor import State, Traits, Vendor, VendorStatus
 from tests.shared.pipeline.clock import BEGAN as NOW

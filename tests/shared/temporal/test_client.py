@@ -77,7 +77,6 @@ def test_one_of_two_heartbeats_may_be_lost(pace: Pace) -> None:
 
 @pytest.fixture
 async def bare(temporal_address: str) -> Client:
-    """A client of a namespace that nobody has made."""
     return await Client.connect(temporal_address, namespace=f"test-{uuid4().hex[:12]}")
 
 

@@ -39,7 +39,6 @@ def worker(client: Client) -> Worker:
 
 
 async def another(client: Client) -> Client:
-    """A client of a second worker's own."""
     return await Client.connect(
         client.service_client.config.target_host, namespace=client.namespace
     )

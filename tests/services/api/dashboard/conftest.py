@@ -40,7 +40,6 @@ class Place:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """The API, until the end of the block."""
         settings = ApiSettings(data_dir=self.data_dir, api_port=self.port, **self.settings)
         async with serving(create_app(settings, self.client), at=self.port):
             yield

@@ -33,7 +33,6 @@ async def stack(
 
 
 async def run(api: Api, *command: str, **environment: str) -> tuple[int, str]:
-    """Exit status, and what it said."""
     process = await asyncio.create_subprocess_exec(
         *command,
         env={**os.environ, "API_URL": api.base, "API_TOKEN": TOKEN, **environment},

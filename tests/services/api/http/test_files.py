@@ -36,7 +36,6 @@ async def kept(
 
 
 def keep(api: Api, job_id: str, body: bytes = BYTES) -> str:
-    """Store a picture; gives its address."""
     file = api.data_dir / "part"
     file.write_bytes(body)
     api.service.assets.keep(file, job_id, IMAGE, digest="a" * 64)

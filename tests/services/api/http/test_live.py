@@ -25,7 +25,6 @@ RUNNING = {"status": Status.RUNNING, "step": "image", "attempts": Attempts(image
 
 
 async def rest(socket: ClientConnection) -> list[dict[str, Any]]:
-    """All frames until the close."""
     frames = []
     try:
         while True:
@@ -107,7 +106,6 @@ async def _subscribers(api: Api) -> float:
 
 
 async def events(answer: httpx.Response) -> AsyncIterator[tuple[int, dict[str, Any]]]:
-    """Id and job of each event."""
     data = None
     async for line in answer.aiter_lines():
         field, _, value = line.partition(": ")

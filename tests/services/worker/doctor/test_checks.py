@@ -78,7 +78,6 @@ def subject(
     receiver: bool = False,
     resolve: Resolve = resolve,
 ) -> Subject:
-    """Plain vendors under these settings."""
     return Subject(
         settings=given,
         images=cast(Vendor, Plain(headers=headers or {})),

@@ -29,7 +29,6 @@ def graph_of(nodes: Json) -> Graph:
 
 
 def plan_of(nodes: Json, *, bindings: str = "", output: str = "", **fields: Any) -> Plan:
-    """A plan as the settings make it."""
     graph = graph_of(nodes)
     sized = "width" in fields or "height" in fields
     binding = bind(graph, bindings=bindings, output=output, sized=sized)

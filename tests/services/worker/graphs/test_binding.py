@@ -6,12 +6,7 @@ import pytest
 
 from services.worker.graphs.binding import Binding, Role, Target, bind
 from services.worker.graphs.graph import GraphError
-from tests.services.worker.graphs.examples import (
-    WITHOUT_MODELS,
-    Json,
-    example,
-    graph_of,
-)
+from tests.services.worker.graphs.examples import WITHOUT_MODELS, Json, example, graph_of
 
 PLAIN: dict[str, Any] = {"bindings": "", "output": "", "sized": False}
 # As a Flux graph has it: guider, noise and sampler are nodes of their own.

@@ -7,13 +7,7 @@ import httpx
 import pytest
 
 from services.worker.vendors.kling.videos import KlingVideos
-from shared.errors import (
-    OutcomeUnknown,
-    RefusedForGood,
-    RefusedForNow,
-    StorageFailed,
-    VendorError,
-)
+from shared.errors import OutcomeUnknown, RefusedForGood, RefusedForNow, StorageFailed, VendorError
 from shared.pipeline.answers import SLOWEST
 from shared.pipeline.vendor import VendorStatus
 from tests.fixtures.present import present
@@ -29,14 +23,7 @@ from tests.services.worker.vendors.kling.clients import (
     submit,
     succeeded,
 )
-from tests.services.worker.vendors.stub import (
-    CUT,
-    OURS,
-    Answer,
-    StubVendor,
-    picture_at,
-    reply,
-)
+from tests.services.worker.vendors.stub import CUT, OURS, Answer, StubVendor, picture_at, reply
 
 
 async def test_video_is_submitted_as_documented() -> None:
