@@ -333,7 +333,9 @@ def seconds(text: object) -> float:
 
 
 def summary(event: Row) -> str:
-    return text_of((event.get("userMetadata") or {}).get("summary")) or ""
+    """Return its plain text: it is Markdown, with a mark before each character that would act."""
+    text = text_of((event.get("userMetadata") or {}).get("summary")) or ""
+    return re.sub(r"\\(.)", r"\1", text)
 
 
 def fields(holder: Row | None, name: str) -> Row:

@@ -7,6 +7,7 @@ import pytest
 
 from loadtest.books.histories import read_events
 from loadtest.collect.tracker import Tracker
+from shared.temporal.client import summary
 from tests.loadtest.synthetic import Row, Story
 
 
@@ -88,6 +89,16 @@ def test_version_has_the_time_of_its_workflow_task() -> None:
     run = read_events("job-0", story.events)
 
     assert [(each.version, each.at) for each in run.versions] == [(1, 2.0), (2, 3.0)]
+
+
+def test_note_is_read_as_the_workflow_wrote_it() -> None:
+    """Without the marks of the Markdown that a summary is."""
+    story, note = begun(), r"waiting: ConnectError: [Errno -2] \_*`<a@b>` https://a.example"
+    story.local(
+        story.task(2.0), "record_state", 3.0, result={}, summary=summary(f"version 1: {note}")
+    )
+
+    assert [each.note for each in read_events("job-0", story.events).versions] == [note]
 
 
 def test_plain_hop_is_between_two_consecutive_activities() -> None:
