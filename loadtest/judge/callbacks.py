@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from loadtest.books import raw
 from loadtest.books.executions import task_of
-from loadtest.books.facts import Callback, Generation, whole
+from loadtest.books.facts import Callback, Generation, Row, whole
 from loadtest.books.model import CALLBACK
 from loadtest.judge.clocks import OWN, RECEIVER, SERVER, SLOW
 from loadtest.judge.compare import Between, Finding, Number, OneOf
@@ -265,15 +265,11 @@ def _fates(model: Model) -> Iterator[Finding]:
         fates = (*TAKEN, "rejected", "unknown") if task else ("rejected", "unknown")
         expected: dict[str, Any] = {"fate": OneOf(fates)}
         made = known.get(str(task))
-        certain = books.callbacks_known and not (bent if made is None else made in bent)
-        if certain and made is not None:
-            own = [each for g, each in sent if g is made and each.status == status]
-            times = [each.sent or 0.0 for each in own]
+        if made is not None and books.callbacks_known and made not in bent:
+            times = [e.sent or 0.0 for g, e in sent if g is made and e.status == status]
             expected["external_id"] = made.external_id
             if not books.struck:
-                others = [each for each in rows if each is not row and each.get("task_id") == task]
-                possible = _possible(model, row, made, own=own, others=others)
-                expected["fate"] = OneOf(tuple(sorted(possible)))
+                expected["fate"] = OneOf(tuple(sorted(_possible(model, row, made))))
             if times:
                 low = min(times) - model.clocks.between(made.step, RECEIVER)
                 expected["received_at"] = Between(low, None)
@@ -286,26 +282,21 @@ def _fates(model: Model) -> Iterator[Finding]:
         yield from model.differ(raw.RECEIPTS, row, expected)
 
 
-def _possible(
-    model: Model,
-    row: dict[str, Any],
-    made: Generation,
-    *,
-    own: list[Callback],
-    others: list[dict[str, Any]],
-) -> set[str]:
+def _possible(model: Model, row: Row, made: Generation) -> set[str]:
     """Return the fates that a plain delivery can have had, by the other receipts of its task.
 
     A vendor waits for an answer before it reports the next change. What it delays or holds back
     comes beside that, and is decided in any order.
     """
     run, status, at = model.run, row.get("task_status"), _received(row)
+    own = [each for each in made.callbacks if each.sent is not None and each.status == status]
     slack = BESIDE if any(each.note not in ("", "repeated") for each in own) else 0.0
-    order = [each.status for each in sorted(made.callbacks, key=lambda each: each.sent or 0.0)]
+    task = row.get("task_id")
+    others = [e for e in model.job.rows[raw.RECEIPTS] if e is not row and e.get("task_id") == task]
     past = [each for each in others if _received(each) <= at + slack]
-    if len(set(order)) == len(order) and all(
-        not each.note and each.reply is not None for each in made.callbacks
-    ):
+    order = [each.status for each in sorted(made.callbacks, key=lambda each: each.sent or 0.0)]
+    plain = all(not each.note and each.reply is not None for each in made.callbacks)
+    if plain and len(set(order)) == len(order):
         before = order[: order.index(status)] if status in order else order
         past = [each for each in others if each.get("task_status") in before]
     clocks = model.clocks.between(RECEIVER, SERVER)
@@ -340,5 +331,5 @@ def _possible(
     return fates
 
 
-def _received(row: dict[str, Any]) -> float:
+def _received(row: Row) -> float:
     return instant(row.get("received_at")) or 0.0

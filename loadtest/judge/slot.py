@@ -57,18 +57,19 @@ class Turn(NamedTuple):
         return Subject(self.job.job_id, self.job.stage)
 
 
-class _Span(NamedTuple):
-    """Bounds of the instant at which a view was made, by the server's clock."""
+class _View(NamedTuple):
+    """A sample, and the bounds of the instant at which its view was made, by the server's clock."""
 
+    sample: SlotSample
     since: float
     until: float
 
     def inside(self, begin: float | None, end: float | None) -> bool:
-        """True if the time from `begin` to `end` certainly covers the whole span."""
+        """True if the time from `begin` to `end` certainly covers the whole view."""
         return begin is not None and begin < self.since and (end is None or end > self.until)
 
     def touched(self, begin: float | None, end: float | None) -> bool:
-        """True if the time from `begin` to `end` may overlap the span."""
+        """True if the time from `begin` to `end` may overlap the view."""
         return (begin is None or begin <= self.until) and (end is None or end > self.since)
 
 
@@ -144,19 +145,18 @@ def _samples(
     ends = [*(end for _, _, end in samples[1:]), inf]
     every = 1 + len(samples) * len(queue) // LOOKS
     for number, (sample, _, end) in enumerate(samples):
-        span = _Span(begins[number] - VIEW - ahead, end - behind)
+        view = _View(sample, begins[number] - VIEW - ahead, end - behind)
         # The runs that can wait or hold then; others' jobs are not known.
-        most = bisect_right(starts, span.until) - bisect_right(closes, span.since)
+        most = bisect_right(starts, view.until) - bisect_right(closes, view.since)
         waiting = Number(0, None if books.foreign_jobs else most, missing=True)
-        yield from _sample(stage, sample, span, books=books, holds=holds, waiting=waiting)
+        yield from _sample(stage, view, books, holds=holds, waiting=waiting)
         known = queue if number % every == 0 else []
         if books.foreign_jobs:
-            yield from _stranger(known, sample, span)
+            yield from _stranger(known, view)
         elif known:
-            yield from _one_state(known, sample, span, holds=holds, gone=gone)
+            yield from _one_state(known, view, holds=holds, gone=gone)
             # The places were asked for after the sample, and before the next one.
-            later = span._replace(until=ends[number] - behind)
-            yield from _places(turns, sample, later, gone=gone)
+            yield from _places(turns, view._replace(until=ends[number] - behind), gone=gone)
     run = Subject(RUN, stage.number)
     apart = [then.at - sample.at for sample, then in pairwise(stage.samples)]
     if any(seconds < 0 for seconds in apart):
@@ -189,16 +189,10 @@ def _looks(stage: StageBook, books: Books) -> list[tuple[SlotSample, float, floa
 
 
 def _sample(
-    stage: StageBook,
-    sample: SlotSample,
-    span: _Span,
-    *,
-    books: Books,
-    holds: Holds,
-    waiting: Number,
+    stage: StageBook, view: _View, books: Books, *, holds: Holds, waiting: Number
 ) -> Iterator[Finding]:
     """Expect the limit, and only holders that can have held then, by their histories."""
-    known, limit = {job.job_id: job for job in books.jobs}, books.limit
+    known, limit, sample = {job.job_id: job for job in books.jobs}, books.limit, view.sample
     at, last = timestamp(sample.at), sample.holders[-1] if sample.holders else RUN
     named = Subject(last, stage.number)
     # A holder is drained once its run has closed; chaos deletes histories, too.
@@ -206,10 +200,10 @@ def _sample(
         max(run.closed or inf for run in known[n].executions)
         for n in holds.keys() & {*sample.holders}
     ]
-    least = sum(at + SOON < span.since for at in closed) if books.calm else 0
+    least = sum(at + SOON < view.since for at in closed) if books.calm else 0
     drained = sum(
         name not in known
-        or any((run.closed or inf) <= span.until for run in known[name].executions)
+        or any((run.closed or inf) <= view.until for run in known[name].executions)
         for name in sample.holders
     )
     expected: dict[str, Any] = {
@@ -225,7 +219,7 @@ def _sample(
         holder = Subject(name, stage.number)
         if name not in known and not books.foreign_jobs.get(name, {}).get("known"):
             yield holder.found("slots.holders", f"held the slot at {at}, and no book knows it")
-        elif name in known and not any(span.touched(*hold) for hold in holds.get(name, ())):
+        elif name in known and not any(view.touched(*hold) for hold in holds.get(name, ())):
             why = "which was not its time" if name in holds else "and has no permit in any history"
             yield holder.found("slots.holders", f"held the slot at {at}, {why}")
     if limit is not None and len(set(sample.holders)) > limit:
@@ -233,42 +227,40 @@ def _sample(
         yield named.found("slots.holders", text)
 
 
-def _stranger(queue: list[Turn], sample: SlotSample, span: _Span) -> Iterator[Finding]:
+def _stranger(queue: list[Turn], view: _View) -> Iterator[Finding]:
     """Expect no other one between two of the runs: each grant has the next number."""
     names = {turn.job.job_id for turn in queue}
-    strangers = [name for name in sample.holders if name not in names]
-    first = bisect_right(queue, span.since, key=lambda turn: turn.run.granted or 0.0) - 1
+    strangers = [name for name in view.sample.holders if name not in names]
+    first = bisect_right(queue, view.since, key=lambda turn: turn.run.granted or 0.0) - 1
     ends = (turn.run.closed or inf for turn in queue)
-    last = next((place for place, end in enumerate(ends) if end > span.until), -1)
+    last = next((place for place, end in enumerate(ends) if end > view.until), -1)
     if strangers and 0 <= first <= last:
         until, since = queue[last], queue[first]
         if (until.run.token or 0) - (since.run.token or 0) == last - first:
-            text = f"it held the slot at {timestamp(sample.at)}, and so did {strangers[0]}"
+            text = f"it held the slot at {timestamp(view.sample.at)}, and so did {strangers[0]}"
             yield until.named.found("slots.holders", text)
 
 
-def _one_state(
-    queue: list[Turn], sample: SlotSample, span: _Span, *, holds: Holds, gone: int
-) -> Iterator[Finding]:
+def _one_state(queue: list[Turn], view: _View, *, holds: Holds, gone: int) -> Iterator[Finding]:
     """Expect what was so at one instant: a run held the slot, or nobody between two of them, and
     those that were granted later waited, as far as they had asked for it."""
-    states: list[tuple[tuple[str, ...], int]] = []
+    states, sample = list[tuple[tuple[str, ...], int]](), view.sample
     closed, granted = -inf, [*(turn.run.granted or 0.0 for turn in queue[1:]), inf]
     for place, (turn, following) in enumerate(zip(queue, granted, strict=True)):
-        if span.touched(closed, turn.run.granted):
+        if view.touched(closed, turn.run.granted):
             states.append(((), place))
         end = min(*(end or inf for _, end in holds[turn.job.job_id]), following)
-        if span.touched(turn.free, end):
+        if view.touched(turn.free, end):
             states.append(((turn.job.job_id,), place + 1))
         closed = turn.run.closed or inf
-    if span.touched(closed, None):
+    if view.touched(closed, None):
         states.append(((), len(queue)))
     at, shown = timestamp(sample.at), ", ".join(sample.holders) or "nobody"
     said, fits = list[str](), False
     for names, place in states:
         later = [turn.run for turn in queue[place:]]
-        least = sum((run.heard or inf) < span.since for run in later)
-        most = sum((run.started or 0.0) <= span.until for run in later) + gone
+        least = sum((run.heard or inf) < view.since for run in later)
+        most = sum((run.started or 0.0) <= view.until for run in later) + gone
         said.append(f"{', '.join(names) or 'nobody'} beside {least} to {most}")
         alike = names == sample.holders
         fits |= alike and (sample.waiting is None or least <= sample.waiting <= most)
@@ -280,21 +272,21 @@ def _one_state(
         yield own.named.found(f"slots.{'waiting' if alike else 'holders'}", text, " or ".join(said))
 
 
-def _places(turns: list[Turn], sample: SlotSample, span: _Span, *, gone: int) -> Iterator[Finding]:
+def _places(turns: list[Turn], view: _View, *, gone: int) -> Iterator[Finding]:
     """Expect each place in the queue to be one after the runs that waited with an earlier turn, and
     the places of one view in the order of the turns. Each of the `gone` runs, which were never
     granted, may have been one of them."""
     least, most, ahead = 1, 1 + gone, 0
-    for turn in turns if sample.places else ():
-        place = sample.places.get(turn.job.job_id)
+    for turn in turns if view.sample.places else ():
+        place = view.sample.places.get(turn.job.job_id)
         if place is not None:
             low = max(least, ahead + 1)
             if not low <= place <= most:
-                text = f"its place in the queue was {place} at {timestamp(sample.at)}"
+                text = f"its place in the queue was {place} at {timestamp(view.sample.at)}"
                 yield turn.named.found("slots.places", text, f"{low} to {most}", place)
             ahead = place
-        least += span.inside(turn.run.heard, turn.free)
-        most += span.touched(turn.run.started, turn.run.granted)
+        least += view.inside(turn.run.heard, turn.free)
+        most += view.touched(turn.run.started, turn.run.granted)
 
 
 def _means(stage: StageBook, books: Books, holds: Holds) -> Iterator[Finding]:

@@ -303,7 +303,7 @@ def _totals(books: Books, step: str, run: Subject) -> Iterator[Finding]:
     if grown["accepted"] < 0 and not killed:
         expected["stats.accepted"] = Number(0, None)
     elif not (forgotten or killed or _others_near(books, books.ledgers.get(step, []))):
-        expected |= _counts(books, step, before=before, after=after)
+        expected |= _counts(books, step)
     if (speed := _speed(books)) is not None:
         expected["stats.speed"] = speed
     yield from run.differ(raw.VENDORS, seen, expected, f"{step}.")
@@ -349,11 +349,10 @@ def _speed(books: Books) -> Number | None:
     return Number(0.99 * speed, 1.01 * speed)
 
 
-def _counts(
-    books: Books, step: str, *, before: dict[str, Any], after: dict[str, Any]
-) -> dict[str, Any]:
+def _counts(books: Books, step: str) -> dict[str, Any]:
     """Return what a mock should have counted."""
-    rows, began = books.ledgers.get(step, []), float(books.run.get("began_at") or 0.0)
+    (before, after), rows = books.totals(step), books.ledgers.get(step, [])
+    began = float(books.run.get("began_at") or 0.0)
     goes_on = sum(row.finished is None and row.outcome is None for row in rows)
     ids = Counter(row.external_id for row in rows if row.external_id)
     accepted = sum((row.accepted or 0.0) >= began for row in rows)
