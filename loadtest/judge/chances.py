@@ -7,7 +7,6 @@ not decide on, and lacks none of an event that other books know of.
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from math import inf
-from typing import NamedTuple
 
 from loadtest.books import raw
 from loadtest.books.facts import Generation, mapping, whole
@@ -26,13 +25,8 @@ LIMITED = {"until.seconds", *(f"match.{name}" for name in _PATTERNS)}
 """Members of a rule that only its mock can evaluate."""
 
 
-class Event(NamedTuple):
-    """A point that a generation passed, its number among the job's, and when, at the latest."""
-
-    job: JobFacts
-    made: Generation
-    number: int
-    at: float
+# A point that a generation passed, its number among the job's, and when, at the latest.
+Event = tuple[JobFacts, Generation, int, float]
 
 
 def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
@@ -60,9 +54,7 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
         last = max(met.values(), default=0.0) if len(met) >= left else inf
         known = books.done and rule.applies and not members & LIMITED
         where = rule.place.partition(".")[0]
-        latest: dict[str, tuple[int, float]] = {}
-        for (key, number), at in sorted(met.items()):
-            latest[key] = number, at
+        latest = {key: (number, at) for (key, number), at in sorted(met.items())}
         for job, made, number, at in _events(rule, where, books, clocks, latest) if known else ():
             key = str(made.row.get("job_key"))
             due = at < last and (key, number) not in met
@@ -84,25 +76,25 @@ def _events(
         own = [g for g in job.generations if g.step == rule.service]
         if where in ("poll", "result") and len(own) == 1:
             last, at = latest.get(str(own[0].row.get("job_key")), (0, 0.0))
-            yield from (Event(job, own[0], number, at) for number in range(2, last))
+            yield from ((job, own[0], number, at) for number in range(2, last))
         own, number = [g for g in own if _is_among(attempts, g.attempt)], 0
         if where == "submit" and own and own[0].attempt == 1:
-            yield Event(job, own[0], 1, own[0].accepted or inf)
+            yield job, own[0], 1, own[0].accepted or inf
         for place, made in enumerate(own, 1):
             if where == "start" and made.started is not None:
-                yield Event(job, made, place, made.finished or inf)
+                yield job, made, place, made.finished or inf
             changes = sorted({each.status for each in made.callbacks}, key=ENDS.__contains__)
             if where == "callback" and len(changes) != len(books.changes):
                 break
             for status in changes if where == "callback" else ():
                 if wanted in (None, status):
                     number += 1
-                    yield Event(job, made, number, (made.finished or inf) + LATER)
+                    yield job, made, number, (made.finished or inf) + LATER
         # Each file that was stored was reported by a status call, and fetched.
         stored = {task: run.closed for run in job.executions for task in run.brought}
         if where in ("poll", "result") and len(own) == 1 and own[0].vendor_id in stored:
             closed = stored[own[0].vendor_id] or inf
-            yield Event(job, own[0], 1, closed + clocks.between(SERVER, rule.service))
+            yield job, own[0], 1, closed + clocks.between(SERVER, rule.service)
 
 
 def decides(rule: Rule, where: str, key: str, *, attempt: int | None, number: int) -> bool:

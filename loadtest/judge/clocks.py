@@ -89,13 +89,15 @@ def clocks(books: Books) -> Clocks:
     found.offsets[RECEIVER] = _receiver(books, found.offsets)
     found.stepped = [*_runner_stepped(books)]
     found.unknown = [*_runner_unread(books)]
+    began = float(books.run.get("began_at") or 0.0)
+    lasted = max(0.0, float(books.run.get("ended_at") or began) - began)
     for step in books.mocks if books.done else ():
         begin, end = at_moment(books, step, "begin"), at_moment(books, step, "end")
         if begin is None or end is None:
             found.unknown.append(f"the {step} service's clock was not read at both ends of the run")
             continue
         moved = max(begin.low - end.high, end.low - begin.high)
-        if moved > JUMP + DRIFT * _seconds(books):
+        if moved > JUMP + DRIFT * lasted:
             text = f"the {step} service's clock moved by {duration(moved)} in the run"
             found.stepped.append(text)
     return found
@@ -123,11 +125,6 @@ def at_moment(books: Books, step: str, moment: str) -> Offset | None:
         return None
     low, high = max(low for low, _ in known), min(high for _, high in known)
     return Offset(min(low, high), max(low, high))
-
-
-def _seconds(books: Books) -> float:
-    began = float(books.run.get("began_at") or 0.0)
-    return max(0.0, float(books.run.get("ended_at") or began) - began)
 
 
 def _both(books: Books, step: str) -> Offset:

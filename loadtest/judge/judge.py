@@ -23,7 +23,6 @@ from loadtest.judge import (
     ledgers,
     processes,
     reference,
-    sequence,
     shown,
     slot,
     waits,
@@ -95,7 +94,6 @@ class StageResult:
     sampled_at_once: int | None
     pace: Timing
     hand_over: Spread
-    gaps: list[float]
     vendor_idle: Spread
     hops: Spread
     retries: RetryBook
@@ -249,7 +247,7 @@ def findings(books: Books, known: Clocks) -> Iterator[Finding]:
     """Return every finding of all books."""
     # Nothing else than the histories says who should have held the slot.
     held = () if "Temporal" in books.unread else (slot,)
-    for book in (whole, *held, chances, processes, sequence, waits):
+    for book in (whole, *held, chances, processes, waits):
         yield from book.of_run(books, known)
     yield from (Finding(rule, job_id, 0, text) for rule, job_id, text in books.strays)
     for stage in books.stages:
@@ -306,7 +304,6 @@ def judge_stage(
     """Measure one stage; what follows from the findings of the whole run is counted later."""
     jobs = list(stage.jobs.values())
     pairs = hand_overs(schedule(stage)) if books.mocked else []
-    gaps = [hold.begin - last.end for last, hold in pairs]
     runs = [job.execution for job in jobs if job.execution]
     status = Counter(job.status for job in jobs)
     opened = sum(n for name, n in status.items() if name is not None and name not in ENDS)
@@ -325,8 +322,7 @@ def judge_stage(
         at_once={name: sweep(within(i, stage), stage.limit or 1) for name, i in intervals.items()},
         sampled_at_once=max((len(s.holders) for s in stage.samples), default=None),
         pace=timing(stage),
-        hand_over=spread(gaps),
-        gaps=gaps,
+        hand_over=spread(hold.begin - last.end for last, hold in pairs),
         vendor_idle=spread(hold.begin - last.vendor_end for last, hold in pairs),
         hops=spread(hop for run in runs for hop in run.hops),
         retries=retry_book(jobs),

@@ -39,13 +39,20 @@ SPOILT = {"progress.relapse", "progress.no-url", "poll.forget"}
 
 
 def of_job(model: Model) -> Iterator[Finding]:
-    """Find where the vendors' rows of the job contradict its history, or one another."""
-    for made in model.job.generations:
-        yield from _generation(model, made)
+    """Find where the vendors' rows of the job contradict its history, or one another. Expect
+    each id accepted and charged once."""
+    for each in model.job.generations:
+        yield from _generation(model, each)
     if model.job.ended:
         yield from _attempts(model)
         yield from _results(model)
-    yield from _counts(model)
+    made = model.job.generations
+    for name, count in Counter(g.external_id for g in made if g.charged).items():
+        if count > 1:
+            yield model.found("charged_twice", f"{name} was charged {count} times", 1, count)
+    for name, count in Counter(g.external_id for g in made).items():
+        if count > 1:
+            yield model.found("duplicated", f"{name} was accepted {count} times", 1, count)
     yield from _faults(model)
 
 
@@ -246,17 +253,6 @@ def _results(model: Model) -> Iterator[Finding]:
             row["media_type"] = asset.get("media_type")
             expected["media_type"] = MEDIA[step]
         yield from model.differ("history", row, expected, "result.")
-
-
-def _counts(model: Model) -> Iterator[Finding]:
-    """Expect each id accepted and charged once."""
-    made = model.job.generations
-    for name, count in Counter(g.external_id for g in made if g.charged).items():
-        if count > 1:
-            yield model.found("charged_twice", f"{name} was charged {count} times", 1, count)
-    for name, count in Counter(g.external_id for g in made).items():
-        if count > 1:
-            yield model.found("duplicated", f"{name} was accepted {count} times", 1, count)
 
 
 def _faults(model: Model) -> Iterator[Finding]:

@@ -76,9 +76,10 @@ def timing(stage: StageBook) -> Timing:
     makespan = max(ends) - min(planned) if planned and ends else None
     ideal = bound = None
     if any(job.generations for job in jobs):
-        needed = [
-            (job.submission.planned if job.submission else 0.0, _service(job)) for job in jobs
-        ]
+        # What the vendors needed for the results which each job kept.
+        kept = [{g.step: g.seconds for g in job.generations if g.good} for job in jobs]
+        begins = [job.submission.planned if job.submission else 0.0 for job in jobs]
+        needed = [(at, sum(each.values())) for at, each in zip(begins, kept, strict=True)]
         ideal = sum(seconds for _, seconds in needed) / limit
         bound = lower_bound(needed, limit)
     return Timing(
@@ -90,12 +91,6 @@ def timing(stage: StageBook) -> Timing:
         ratio=makespan / ideal if ideal and makespan else None,
         throughput=len(ends) / makespan if makespan else None,
     )
-
-
-def _service(job: JobFacts) -> float:
-    """Return the seconds that the vendors needed for the results which the job kept."""
-    kept = {g.step: g.seconds for g in job.generations if g.good}
-    return sum(kept.values())
 
 
 def lower_bound(jobs: Iterable[tuple[float, float]], limit: int) -> float | None:

@@ -1,11 +1,12 @@
-"""Hold the processes in the histories against those of the run: their work, lives and deaths."""
+"""Hold the histories against the server's own count of its steps, which orders them all, and the
+processes in them against those of the run: their work, lives and deaths."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import chain, pairwise
 from typing import NamedTuple
 
-from loadtest.books.executions import Execution
+from loadtest.books.facts import mapping
 from loadtest.books.model import RUNNERS, Books, JobFacts
 from loadtest.judge.clocks import SERVER, Clocks
 from loadtest.judge.compare import RUN, Begins, Finding, Subject
@@ -22,6 +23,13 @@ PAUSE, PATIENCE, ABSENT = 2.0, 2.9, 2
 without one, in a row, of a process that was not there."""
 BUSY = 0.8
 """Most processor time of a restarted process, as a share of the time between two samples."""
+ROOM = 4
+"""Steps of a task for a known worker: its event, its dispatch, the end of its time, their batch. A
+server that takes fewer shows it in most histories."""
+SLACK = 0.5
+"""Seconds that a server with too many jobs takes from an event's instant to its step."""
+RULE = "history.numbers"
+"""The rule, and the name of the job's own field."""
 
 
 class Start(NamedTuple):
@@ -35,6 +43,8 @@ class Start(NamedTuple):
 def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
     """Expect one host and one sticky queue of each worker's process, and processes at work that
     fit those which showed metrics: as many, no longer, and none that had died."""
+    yield from _steps(books)
+    yield from _commands(books)
     run = Subject(RUN, max((stage.number for stage in books.stages), default=0))
     queues, hosts = dict[str, str](), dict[str, str]()
     all_there = bool(books.workers) and books.steady.issuperset(books.workers)
@@ -163,13 +173,64 @@ def left(books: Books) -> Iterator[tuple[JobFacts, str, float]]:
     from then on."""
     last = {each.name: each.end for each in at_work(books)}
     for job, run in books.runs:
-        for at in _late(run):
+        late = [a.started for a in run.activities if a.error_class == TIMEOUT and a.started]
+        for at in run.untaken + late:
             before = [name for name, taken in run.taken if taken < at]
             after = [name for name, taken in run.taken if taken >= at]
             if before and after and before[-1] != after[0] and last[before[-1]] < at:
                 yield job, before[-1], at
 
 
-def _late(run: Execution) -> Iterator[float]:
-    yield from run.untaken
-    yield from (a.started for a in run.activities if a.error_class == TIMEOUT and a.started)
+def _steps(books: Books) -> Iterator[Finding]:
+    """Expect each step of the server once, instants in the order of the steps, room between two
+    events for the steps that no history shows, and the commands of a workflow's task in the order
+    in which its code gives them to each job."""
+    shards = mapping(books.run.get("environment")).get("shards", 1)
+    # A reset copies events; and each shard of a server counts for itself.
+    if books.struck or shards != 1:
+        return
+    jobs = {job.job_id: Subject(job.job_id, job.stage) for job in books.jobs}
+    runs = [(job.job_id, run) for job, run in books.runs]
+    events = sorted((each, name) for name, run in runs for each in run.numbers)
+    latest, last, step, before = 0.0, "", 0, ""
+    clashes: list[tuple[str, str, str]] = []
+    for (number, at, at_once), name in events:
+        if number == step:
+            clashes.append((name, before, f"step {number} of the server is of {name} and {before}"))
+        elif at_once and at < latest - SLACK:
+            text = (
+                f"step {number} of the server was at {timestamp(at)}, and one before it, of "
+                f"{last}, at {timestamp(latest)}"
+            )
+            clashes.append((name, last, text))
+        step, before = number, name
+        if at > latest:
+            latest, last = at, name
+    # A history that was bent clashes with many others, which clash with no further one; of two that
+    # clash alone, it is the one whose step is not where it belongs.
+    while clashes:
+        both = (dict.fromkeys(each[:2]) for each in clashes)
+        [(name, _)] = Counter(n for each in both for n in each).most_common(1)
+        yield jobs[name].found(RULE, next(text for *both, text in clashes if name in both))
+        clashes = [each for each in clashes if name not in each[:2]]
+    rooms = [(name, run.room) for name, run in runs if run.room is not None]
+    few = [(name, room) for name, room in rooms if room < ROOM]
+    for name, room in few if 4 * len(few) < len(rooms) and ROOM in dict(rooms).values() else ():
+        text = (
+            f"{room} steps from a task for a known worker to the next event, and each takes {ROOM}"
+        )
+        yield jobs[name].found(RULE, text, ROOM, room)
+
+
+def _commands(books: Books) -> Iterator[Finding]:
+    orders = defaultdict[tuple[str, ...], dict[tuple[str, ...], dict[str, Subject]]](dict)
+    for job in books.jobs:
+        for given in (tuple(each) for run in job.executions for each in run.commands.values()):
+            same = orders[tuple(sorted(given))].setdefault(given, {})
+            same[job.job_id] = Subject(job.job_id, job.stage)
+    for alike in orders.values():
+        usual, *others = sorted(alike.items(), key=lambda each: -len(each[1]))
+        for other, named in others:
+            for job_id in named.keys() - usual[1].keys():
+                text = f"a task of it commanded {', '.join(other)}, elsewhere in another order"
+                yield named[job_id].found("history.commands", text, usual[0], other)

@@ -196,22 +196,21 @@ Assessed = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A claim, what this run says of it and by what, and the tests that show it in any case."""
+    """A claim, what this run says of it, and by what."""
 
     text: str
     state: str
     why: str
-    tests: tuple[str, ...]
 
 
 def claims(judgement: Judgement) -> list[Claim]:
     """Return every claim of the README, in its order; faults that met no job have shown none."""
     why, found = unmet(judgement), []
-    for text, (assess, tests) in CLAIMS.items():
+    for text, assess in CLAIMS.items():
         state, reason = assess(judgement)
         if why is not None and state == SHOWN:
             state, reason = NOT_TRIED, why
-        found.append(Claim(text, state, reason, tuple(f"tests/{name}" for name in tests)))
+        found.append(Claim(text, state, reason))
     return found
 
 
@@ -309,45 +308,11 @@ def _found(judgement: Judgement, *of: str) -> int:
     return sum(finding.rule.startswith(of) for finding in judgement.findings)
 
 
-CLAIMS: dict[str, tuple[Callable[[Judgement], Assessed], tuple[str, ...]]] = {
-    "never more jobs at once than the limit": (
-        _at_once,
-        (
-            "workflow/test_good_run.py::test_many_jobs_run_one_at_a_time_and_in_order",
-            "shared/semaphore/test_lasting.py::test_two_processes_act_as_one",
-        ),
-    ),
-    "no job lost or doubled": (
-        _none_lost,
-        (
-            "mutants/test_mutants.py::test_mutants_are_convicted_as_expected",
-            "workflow/test_outages.py::test_killed_server_restarts_with_all_queued_jobs",
-        ),
-    ),
-    "no generation paid twice": (
-        _paid_once,
-        (
-            "workflow/test_kill_points.py::test_killed_job_continues_and_is_paid_once",
-            "workflow/test_failures.py::test_after_all_ends_nothing_was_paid_twice_or_is_held",
-        ),
-    ),
-    "a lost, late or doubled callback changes nothing": (
-        _callbacks_harmless,
-        (
-            "workflow/test_callbacks.py::test_callback_never",
-            "workflow/test_callbacks.py::test_late_after_the_end",
-            "workflow/test_callbacks.py::test_callback_twice",
-        ),
-    ),
-    "a killed worker's job goes on elsewhere": (
-        _taken_over,
-        ("workflow/test_killed_workers.py::test_job_continues_on_another_worker",),
-    ),
-    "stored files are whole": (
-        _whole,
-        (
-            "services/worker/results/test_checker.py"
-            "::test_hostile_file_is_a_bad_result_and_harmless",
-        ),
-    ),
+CLAIMS: dict[str, Callable[[Judgement], Assessed]] = {
+    "never more jobs at once than the limit": _at_once,
+    "no job lost or doubled": _none_lost,
+    "no generation paid twice": _paid_once,
+    "a lost, late or doubled callback changes nothing": _callbacks_harmless,
+    "a killed worker's job goes on elsewhere": _taken_over,
+    "stored files are whole": _whole,
 }

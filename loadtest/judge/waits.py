@@ -93,7 +93,8 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
     """Find waits far beyond the run's pace, and jobs that the feed held back."""
     yield from _unheard(books)
     good = [job for job in books.jobs if _is_good(job)]
-    still = [job for job in good if not _is_disturbed(job, books)]
+    restarts = sorted(chain.from_iterable(map(books.restarts, books.processes)))
+    still = [job for job in good if not _during(job.executions[0], restarts)]
     calm = [job for job in still if _is_plain(job, books)]
     pace = None if books.struck else _pace(books)
     if pace is None:
@@ -163,11 +164,8 @@ def _is_good(job: JobFacts) -> bool:
     return ended and not (more or run.discarded or run.untaken)
 
 
-def _is_disturbed(job: JobFacts, books: Books) -> bool:
-    """Whether a process restarted while it ran."""
-    [run] = job.executions
-    restarts = chain.from_iterable(map(books.restarts, books.processes))
-    return any((run.started or 0.0) <= at <= (run.closed or inf) for at in restarts)
+def _during(run: Execution, moments: list[float]) -> bool:
+    return any((run.started or 0.0) <= at <= (run.closed or inf) for at in moments)
 
 
 def _is_plain(job: JobFacts, books: Books) -> bool:

@@ -45,7 +45,6 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
     yield from _plan(books, run)
     for stage in books.stages:
         yield from _stage(stage, books)
-        yield from _places(stage, books)
     yield from _shared(books)
     yield from _foreign_jobs(books, run)
     # A mock that was killed has lost its counts.
@@ -178,14 +177,16 @@ def _plan(books: Books, run: Subject) -> Iterator[Finding]:
 
 
 def _stage(stage: StageBook, books: Books) -> Iterator[Finding]:
-    """Expect the plan's stage, with its jobs' lives inside it."""
+    """Expect the plan's stage, with its jobs' lives inside it; one submission for each place of the
+    plan, at its instant, under its own key, from which the id of its job follows."""
     run, plan = Subject(RUN, stage.number), books.run["plan"]["stages"]
     ends = [job.finished for job in stage.jobs.values() if job.finished is not None]
-    sent = [each.planned for job in stage.jobs.values() for each in job.submissions]
+    sent = [each for job in stage.jobs.values() for each in job.submissions]
+    first = min((each.planned for each in sent), default=None)
     expected: dict[str, Any] = {
         "tag": f"load-{books.run.get('run_id')}-{stage.number + 1}",
         "jobs": plan[stage.number] if stage.number < len(plan) else None,
-        "began_at": Between(books.run.get("began_at"), min(sent, default=None)),
+        "began_at": Between(books.run.get("began_at"), first),
     }
     if stage.why == "done":
         least = max(ends, default=stage.began) - 0.25
@@ -195,24 +196,16 @@ def _stage(stage: StageBook, books: Books) -> Iterator[Finding]:
     if noted != planned or stage.why != "done":
         text = f"{noted} of {planned} jobs were submitted, and the stage ended: {stage.why}"
         yield run.found("stages", text, planned, noted)
-
-
-def _places(stage: StageBook, books: Books) -> Iterator[Finding]:
-    """Expect one submission for each place of the plan, at its instant, under its own key, from
-    which the id of its job follows."""
-    sent = [each for job in stage.jobs.values() for each in job.submissions]
-    places = [each.index for each in [*sent, *stage.refused]]
-    planned = range(stage.planned_jobs)
-    for place in sorted({*planned} - {*places}) if len(places) >= len(planned) else ():
-        text = f"no submission has the key {_key(books, stage, place)}"
-        yield Subject(RUN, stage.number).found("submits", text)
+    missing = {*range(planned)} - {each.index for each in [*sent, *stage.refused]}
+    for place in sorted(missing) if noted >= planned else ():
+        yield run.found("submits", f"no submission has the key {_key(books, stage, place)}")
     rate = books.run["plan"].get("rate")
     begins = sorted(each.planned - (each.index / rate if rate else 0) for each in sent)
     for job in stage.jobs.values():
         named = Subject(job.job_id, job.stage)
         for each, row in zip(job.submissions, job.rows.get(raw.SUBMITS, ()), strict=True):
             due = begins[len(begins) // 2] + (each.index / rate if rate else 0)
-            expected: dict[str, Any] = {
+            expected = {
                 "stage": stage.number,
                 "key": _key(books, stage, each.index),
                 "job_id": _job_id(str(row["key"])),

@@ -16,7 +16,7 @@ from loadtest.report.sections import books, jobs, pace, verdict
 from loadtest.times import timestamp
 from shared.files import write_atomic
 
-RESULTS_SCHEMA = 1
+RESULTS_SCHEMA = 2
 FOLDED = 2
 """Sections that answer whether the run can be trusted; the others are opened by a click."""
 _COLUMNS = (

@@ -179,7 +179,7 @@ def test_derived_files_stay_in_the_folder(run: Synthetic, tmp_path: Path) -> Non
     told(run, run_id="../../x/../" + "y" * 300)
     write_report(folder, judge(folder))
     assert kept.read_text("utf-8") == "mine"
-    assert json.loads((folder.path / "results.json").read_text("utf-8"))["schema"] == 1
+    assert json.loads((folder.path / "results.json").read_text("utf-8"))["schema"] == 2
     assert {path.name for path in tmp_path.iterdir()} == {"run", "kept"}
 
 

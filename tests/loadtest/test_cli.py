@@ -205,7 +205,7 @@ def test_report_is_drawn_again_from_raw_records(tmp_path: Path) -> None:
     assert len(drawn) == 7
     for name, content in drawn.items():
         assert (folder.path / name).read_bytes() == content
-    assert json.loads(drawn["results.json"])["schema"] == 1
+    assert json.loads(drawn["results.json"])["schema"] == 2
 
 
 def test_folder_without_raw_records_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """What a run has tried and shown: only what it came across."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +146,6 @@ def test_histories_name_the_processes_that_took_tasks(
 
 
 AT_ONCE, LOST, PAID, CALLBACK, KILLED, WHOLE = CLAIMS
-TESTS = sorted({test for _, tests in CLAIMS.values() for test in tests})
 
 
 def states(run: Synthetic) -> dict[str, str]:
@@ -158,14 +156,6 @@ def test_claims_are_those_of_the_readme() -> None:
     table = Path("README.md").read_text("utf-8").split("| claim | shown by |")[1].split("\n\n")[0]
 
     assert [line.strip("| ").split(" | ")[0] for line in table.splitlines()[2:]] == list(CLAIMS)
-
-
-@pytest.mark.parametrize("name", TESTS)
-def test_each_named_test_exists(name: str) -> None:
-    path, function = name.split("::")
-
-    text = Path("tests", path).read_text("utf-8")
-    assert re.search(rf"^(async )?def {function}\(", text, re.MULTILINE)
 
 
 def test_calm_run_shows_claims_without_disturbance(honest: Synthetic) -> None:
