@@ -1,6 +1,7 @@
 """The checks before anything is started, each with its fix; `make doctor` shows the same
 findings."""
 
+import errno
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from compose.stack.asking import api
 from compose.stack.environment import environment_of, keep_secrets, stack_name
 from compose.stack.files import write_private
 from compose.stack.modes import Stack
-from compose.stack.output import UNREACHABLE, USAGE, VERDICT, StackError, complain, say
+from compose.stack.output import UNREACHABLE, USAGE, VERDICT, StackError, complain, reason_of, say
 from compose.stack.services import CALLBACK, SEMAPHORE, WORKER, Unit
 from compose.stack.settings import Settings
 from shared.files import digest
@@ -125,13 +126,22 @@ def ports(start: Start) -> Iterator[Finding]:
     """Check the ports that a start would use, except those of running services."""
     running = [unit.service for unit in start.before]
     needed = machine.wanted_ports(start.settings, containers=start.containers, running=running)
-    binds = start.settings.binds
-    taken = {port: name for port, name in needed.items() if not machine.is_free(binds[name], port)}
-    fix = "stop that program, or use another port with that setting"
-    for port, name in taken.items():
-        found = f"{name} is in use by another program"
+    usable = True
+    for port, name in needed.items():
+        bind = start.settings.binds[name]
+        error = machine.refusal(bind, port)
+        # The engine may open what its user may not.
+        if error is None or (start.containers and error.errno == errno.EACCES):
+            continue
+        usable = False
+        if error.errno == errno.EADDRINUSE:
+            found = f"{name} is in use by another program"
+            fix = "stop that program, or use another port with that setting"
+        else:
+            found = f"{name} can't be opened on {bind}: {reason_of(error)}"
+            fix = "use another port, or another BIND_ADDRESS"
         yield Finding(f"port {port}", False, found, fix, status=USAGE)
-    if not taken:
+    if usable:
         yield Finding("ports", good=True, found="ours" if running else "free")
 
 

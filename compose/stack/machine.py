@@ -75,15 +75,16 @@ def wanted_ports(settings: Settings, *, containers: bool, running: Iterable[str]
     return needed
 
 
-def is_free(bind: str, port: int) -> bool:
+def refusal(bind: str, port: int) -> OSError | None:
+    """Return why a program of this user can't listen there, or None if it can."""
     family = socket.AF_INET6 if ":" in bind else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((bind, port))
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            return error
+    return None
 
 
 def free_ports(count: int) -> list[int]:
@@ -92,7 +93,7 @@ def free_ports(count: int) -> list[int]:
     for _ in range(1000):
         first = LOWEST + secrets.randbelow(HIGHEST + 2 - count - LOWEST)
         found = list(range(first, first + count))
-        if set(_given).isdisjoint(found) and all(is_free(LOOPBACK, port) for port in found):
+        if set(_given).isdisjoint(found) and not any(refusal(LOOPBACK, port) for port in found):
             _given.extend(found)
             return found
     raise StackError(f"no {count} free ports were found one after the other", UNREACHABLE)

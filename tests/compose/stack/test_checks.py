@@ -45,6 +45,13 @@ def printed(found: object) -> Outcome:
     return Outcome(0, f"a warning of the SDK\n{json.dumps(found)}\n", "noise")
 
 
+def test_address_of_another_machine_is_told_from_a_taken_port(settings: Load) -> None:
+    elsewhere = settings(BIND_ADDRESS="192.0.2.1", API_TOKEN="a-token-of-16-characters")
+    line = refused(checks.ports, elsewhere, status=USAGE, before=[])
+    assert "API_PORT can't be opened on 192.0.2.1: Cannot assign requested address" in line
+    assert "API_PORT is in use" not in line
+
+
 def a_database(settings: Settings) -> None:
     (settings.data_dir / "temporal").mkdir(parents=True)
     (settings.data_dir / "temporal/temporal.db").write_text("")

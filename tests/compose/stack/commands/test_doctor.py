@@ -29,7 +29,7 @@ def said(
     settings: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Said:
     """What it says of each thing, with its verdict, where every port is free."""
-    monkeypatch.setattr(machine, "is_free", lambda bind, port: True)
+    monkeypatch.setattr(machine, "refusal", lambda bind, port: None)
     monkeypatch.setenv("NO_COLOR", "1")
 
     def of(**environ: str) -> dict[str, str]:
