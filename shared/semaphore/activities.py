@@ -9,10 +9,20 @@ from datetime import timedelta
 
 from temporalio import activity
 from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from .client import start_semaphore
-from .messages import ASK_ACTIVITY, SEMAPHORE_QUEUE, Ask, Permit, granted_signal, name_of
+from .messages import (
+    ASK_ACTIVITY,
+    RESET,
+    RESET_MESSAGE,
+    SEMAPHORE_QUEUE,
+    Ask,
+    Permit,
+    granted_signal,
+    name_of,
+)
 from .rebuild import find
 from .server import end_unreachable, grace_of, is_no_run, until_closed
 from .state import FIND_JOBS, SEMAPHORE_RULES, WATCH_RUN, Ended, Found, SemaphoreRules, Watch
@@ -32,7 +42,12 @@ class SemaphoreActivities:
 
     @activity.defn(name=ASK_ACTIVITY)
     async def ask(self, ask: Ask) -> None:
-        """Take the request of a run, and start the semaphore if there is none."""
+        """Take the request of a run, and start the semaphore if there is none.
+
+        Fails for a run that was reset to before its request, which names the run before it.
+        """
+        if ask.request.run_id != activity.info().workflow_run_id:
+            raise ApplicationError(RESET_MESSAGE, type=RESET, non_retryable=True)
         await start_semaphore(
             self.client,
             ask.name,

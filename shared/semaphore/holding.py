@@ -17,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
         MEMO,
         RELEASE_SIGNAL,
         RESET,
+        RESET_MESSAGE,
         SEMAPHORE_QUEUE,
         WITHDRAW_SIGNAL,
         Ask,
@@ -166,5 +167,4 @@ class Semaphore:
 
     def _check_not_reset(self) -> None:
         if self._is_reset:
-            message = "The run was reset while it asked for a place, or held it: start it again."
-            raise ApplicationError(message, type=RESET, non_retryable=True)
+            raise ApplicationError(RESET_MESSAGE, type=RESET, non_retryable=True)

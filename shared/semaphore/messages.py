@@ -39,6 +39,7 @@ VIEW_QUERY = "view"
 STATE_QUERY = "state"
 # The error of a run that was reset by hand.
 RESET = "reset_not_supported"
+RESET_MESSAGE = "The run was reset by hand, which is not supported: start it again."
 # A requesting run carries a memo of this name for each semaphore. A semaphore without state finds
 # runs by it, not by type or id.
 MEMO = "semaphore:"

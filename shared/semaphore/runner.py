@@ -15,9 +15,7 @@ from temporalio.worker import (
 )
 from temporalio.worker._workflow_instance import _WorkflowInstanceImpl
 
-from .messages import RESET
-
-RESET_MESSAGE = "The run was reset by hand, which is not supported: start it again."
+from .messages import RESET, RESET_MESSAGE
 
 
 class WorkflowRunner(UnsandboxedWorkflowRunner):

@@ -13,7 +13,7 @@ from temporalio.client import (
     WorkflowHandle,
     WorkflowQueryFailedError,
 )
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
@@ -192,13 +192,15 @@ async def test_place_of_a_terminated_holder_is_free_when_its_work_is_over(
     await holders[1].terminate()
 
 
-async def _fails_as_reset(scene: Scene, name: str) -> None:
-    await reset(scene.client, name, back_to="last", reapplies=False)
+async def _fails_as_reset(scene: Scene, name: str, *, back_to: str = "last") -> None:
+    await reset(scene.client, name, back_to=back_to, reapplies=False)
     with pytest.raises(WorkflowFailureError) as failure:
         async with asyncio.timeout(PATIENCE_SECONDS):
             await scene.client.get_workflow_handle(name).result()
-    assert isinstance(failure.value.cause, ApplicationError)
-    assert failure.value.cause.type == "reset_not_supported"
+    cause = failure.value.cause
+    reason = cause.cause if isinstance(cause, ActivityError) else cause
+    assert isinstance(reason, ApplicationError)
+    assert reason.type == "reset_not_supported"
 
 
 async def test_waiter_that_is_reset_fails(scene: Scene) -> None:
@@ -209,6 +211,12 @@ async def test_waiter_that_is_reset_fails(scene: Scene) -> None:
     await _fails_as_reset(scene, "waiter")
     for each in holders:
         await each.terminate()
+
+
+async def test_run_that_is_reset_to_before_its_request_fails(scene: Scene) -> None:
+    await scene.start("a")
+    await scene.at_work("a")
+    await _fails_as_reset(scene, "a", back_to="first")
 
 
 async def test_cancelled_waiter_leaves_the_queue_and_takes_no_other_permit(
