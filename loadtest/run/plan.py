@@ -25,7 +25,9 @@ MOST_JOBS = 100_000
 # Beyond them a number of a plan could not be written down and read again, nor be waited for.
 LARGEST_SEED = 10**18
 SLOWEST, FASTEST = 1e-6, 1e6
-_RATE = re.compile(r"^([0-9.]+)(?:/(s|min|h))?$")
+_NUMBER = r"([0-9]{1,9}\.?[0-9]*|\.[0-9]+)"
+_SECONDS = re.compile(f"{_NUMBER}s?")
+_RATE = re.compile(f"{_NUMBER}(?:/(s|min|h))?")
 _PER = {"s": 1.0, "min": 60.0, "h": 3600.0}
 # Options whose names are not those of the fields.
 _OPTIONS = {"stages": "--jobs/--stages", "thresholds": "--threshold", "faults": "--fault"}
@@ -61,27 +63,19 @@ def _between(least: int, most: int) -> Callable[[int], int]:
 
 
 def _seconds(text: str | None) -> float | None:
-    return _above_0(text.removesuffix("s"), "seconds") if text else None
-
-
-def _above_0(text: str, unit: str) -> float:
-    try:
-        value = -1.0 if "_" in text else float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value < 1e7:
-        raise _mistake(f"'{text}' is not a number of {unit} above 0")
-    return value
+    if not text:
+        return None
+    match = _SECONDS.fullmatch(text)
+    if match is None or not 0 < float(match[1]) < 1e7:
+        raise _mistake(f"'{text.removesuffix('s')}' is not a number of seconds above 0")
+    return float(match[1])
 
 
 def _rate(text: str | None) -> float | None:
     if not text:
         return None
-    match = _RATE.match(text)
-    try:
-        value = float(match.group(1)) / _PER[match.group(2) or "s"] if match else 0.0
-    except ValueError:
-        value = 0.0
+    match = _RATE.fullmatch(text)
+    value = float(match[1]) / _PER[match[2] or "s"] if match else 0.0
     if not SLOWEST <= value <= FASTEST:
         raise _mistake(f"'{text}' is no rate; write for example 2, 2/s or 90/min")
     return value

@@ -57,11 +57,10 @@ class JobOrder(GenVideoInput):
     @field_validator("prompt")
     @classmethod
     def _is_visible(cls, prompt: str) -> str:
-        for character in prompt:
-            blank = unicodedata.category(character) in _BLANK_CATEGORIES
-            if not blank and character not in _BLANK_CHARACTERS:
-                return prompt
-        raise ValueError("It needs at least one visible character.")
+        visible = (each for each in prompt if each not in _BLANK_CHARACTERS)
+        if all(unicodedata.category(each) in _BLANK_CATEGORIES for each in visible):
+            raise ValueError("It needs at least one visible character.")
+        return prompt
 
     def input(self) -> GenVideoInput:
         return GenVideoInput.model_validate(self.model_dump())

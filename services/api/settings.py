@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AnyHttpUrl, Field, SecretStr, ValidationInfo, field_validator
 
 from shared.http.hosts import host_of_url, is_loopback
-from shared.settings.common import MOCKED, Mocks, Port, RetentionDays
+from shared.settings.common import MOCKED, Mocks, Port
 from shared.settings.pipelines import PipelineSettings
 from shared.store.settings import StoreSettings
 from shared.temporal.pace import Pace
@@ -22,7 +22,7 @@ class ApiSettings(StoreSettings, PipelineSettings):
     mocks: Mocks = "on"
     # How often Temporal is asked for what is new.
     pace: Pace = Pace.FAST
-    retention_days: RetentionDays | None = None
+    retention_days: Annotated[float, Field(gt=0, le=36_500)] | None = None
 
     # Whether other machines reach it; the stack says so, because a container can't know.
     api_exposed: bool = Field(default_factory=lambda known: not is_loopback(known["listen_host"]))

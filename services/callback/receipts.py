@@ -6,6 +6,8 @@ free one, and the store gives it to one receiver only.
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from secrets import token_hex
 
@@ -27,6 +29,15 @@ ABANDONED = timedelta(seconds=5)
 _KEY = re.compile(r"/(\d{3}|forged-\d{2})\.json$")
 
 
+@contextmanager
+def _kept() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        log.error("receipts can't be kept", reason=reason_of(error))
+        raise NotKept("The callback can't be stored now.", retry_after=1) from error
+
+
 class Receipts:
     """Blocking: call it from a thread. Each method raises NotKept if the store is away or full."""
 
@@ -34,6 +45,7 @@ class Receipts:
         self._store = store
         self._records = Records(store)
 
+    @_kept()
     def add(self, receipt: Receipt) -> tuple[str, list[Receipt]]:
         """Store an undecided receipt; return its key, and the earlier ones that count for its
         fate."""
@@ -43,14 +55,11 @@ class Receipts:
         data = _to_json(receipt, mark=token_hex(8))
         for number in range(first, MOST):
             key = f"{callbacks_prefix(receipt.job_id)}{number:03d}.json"
-            try:
-                if self._store.put_if_absent(key, data):
-                    break
-                # An object store may have taken it, and its answer was lost.
-                if (held := self._store.read(key)) is not None and held.data == data:
-                    break
-            except OSError as error:
-                raise _not_kept(error) from error
+            if self._store.put_if_absent(key, data):
+                break
+            # An object store may have taken it, and its answer was lost.
+            if (held := self._store.read(key)) is not None and held.data == data:
+                break
             # Another receiver was faster; its receipt is one of the earlier ones.
             before.append(key)
         else:
@@ -58,13 +67,11 @@ class Receipts:
         found = [each for each in map(self._read, before) if each is not None]
         return key, [each for each in found if _counts(each, receipt.received_at)]
 
+    @_kept()
     def decide(self, key: str, receipt: Receipt, fate: Fate) -> None:
         """Write the fate of a receipt; only the receiver that added it does."""
         decided = receipt.model_copy(update={"fate": fate, "decided": True})
-        try:
-            self._store.put(key, _to_json(decided))
-        except OSError as error:
-            raise _not_kept(error) from error
+        self._store.put(key, _to_json(decided))
 
     def add_forged(self, receipt: Receipt) -> None:
         """Note that a callback with a wrong token came for a job that has a record.
@@ -81,31 +88,24 @@ class Receipts:
         except OSError as error:
             log.warning("forged callback not noted", reason=reason_of(error))
 
+    @_kept()
     def of_job(self, job_id: str) -> list[Receipt]:
         """Return all receipts of a job, oldest first; at most MOST and MOST_FORGED."""
         found = [each for each in map(self._read, self._keys(job_id)) if each is not None]
         return sorted(found, key=lambda each: each.received_at)
 
+    @_kept()
     def job(self, job_id: str) -> Record | None:
         """Return the job's record, or None if it is missing or damaged."""
-        try:
-            return parsed(self._records.raw(job_id), job_id)
-        except OSError as error:
-            raise _not_kept(error) from error
+        return parsed(self._records.raw(job_id), job_id)
 
     def _keys(self, job_id: str) -> list[str]:
-        try:
-            found = [listed.key for listed in self._store.list(callbacks_prefix(job_id))]
-        except OSError as error:
-            raise _not_kept(error) from error
+        found = [listed.key for listed in self._store.list(callbacks_prefix(job_id))]
         return sorted(key for key in found if _KEY.search(key))
 
     def _read(self, key: str) -> Receipt | None:
         """Return a receipt; None if it is gone or damaged, as after a power cut."""
-        try:
-            held = self._store.read(key)
-        except OSError as error:
-            raise _not_kept(error) from error
+        held = self._store.read(key)
         try:
             return None if held is None else Receipt.model_validate_json(held.data)
         except ValidationError:
@@ -121,8 +121,3 @@ def _counts(receipt: Receipt, now: datetime) -> bool:
 
 def _to_json(receipt: Receipt, **more: str) -> bytes:
     return json.dumps(receipt.model_dump(mode="json") | more, indent=1).encode() + b"\n"
-
-
-def _not_kept(error: OSError) -> NotKept:
-    log.error("receipts can't be kept", reason=reason_of(error))
-    return NotKept("The callback can't be stored now.", retry_after=1)

@@ -1,8 +1,9 @@
 """Receive a callback: store its receipt, decide its fate, signal its job, write the fate."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import structlog
 from prometheus_client import Counter
@@ -140,28 +141,28 @@ class Receiver:
                     updated_at=callback.updated_at or 0,
                     message=redacted(callback.message),
                 )
-                try:
-                    call = handle.signal(signal, done, rpc_timeout=limit)
-                    await answer(call, seconds=SIGNAL_SECONDS)
-                    return fate
-                except RPCError as error:
-                    if not is_gone(error):
-                        raise
-                if fate not in SIGNALLED:
+                signalled = await _found(handle.signal(signal, done, rpc_timeout=limit))
+                if signalled or fate not in SIGNALLED:
                     return fate
                 fate = Fate.LATE
             if known:
                 return fate
             # Without a record only Temporal knows whether there is such a job.
-            try:
-                described = handle.describe(rpc_timeout=limit)
-                found = await answer(described, seconds=SIGNAL_SECONDS)
-            except RPCError as error:
-                if is_gone(error):
-                    return Fate.UNKNOWN
-                raise
+            found = await _found(handle.describe(rpc_timeout=limit))
+            if found is None:
+                return Fate.UNKNOWN
             return fate if found.status is WorkflowExecutionStatus.RUNNING else Fate.LATE
         except (RPCError, TemporalRefuses) as error:
             # A missing right or namespace, which an operator has to fix.
             log.error("Temporal refuses", reason=error.message)
             raise TemporalUnavailable("Temporal refuses; the poll finds the end.") from error
+
+
+async def _found(call: Awaitable[Any]) -> Any:
+    """Return the answer, True for a signal's, which is empty; None if there is no such open run."""
+    try:
+        return await answer(call, seconds=SIGNAL_SECONDS) or True
+    except RPCError as error:
+        if is_gone(error):
+            return None
+        raise

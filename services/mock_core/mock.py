@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
@@ -41,27 +42,15 @@ class Mock:
         self.config, self.refusal = config, refusal
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
-        self.requests = Counter(
-            "mock_requests_total",
-            "Requests by method and status",
-            ["method", "status"],
-            registry=registry,
+        counter = partial(Counter, registry=registry)
+        self.requests = counter(
+            "mock_requests_total", "Requests by method and status", ["method", "status"]
         )
-        faults = Counter(
-            "mock_faults_total",
-            "Faults injected by point and kind",
-            ["where", "do"],
-            registry=registry,
+        faults = counter("mock_faults_total", "Faults injected by point and kind", ["where", "do"])
+        callbacks = counter(
+            "mock_callbacks_total", "Callbacks by fate: sent, answered, unanswered, lost", ["fate"]
         )
-        callbacks = Counter(
-            "mock_callbacks_total",
-            "Callbacks by fate: sent, answered, unanswered, lost",
-            ["fate"],
-            registry=registry,
-        )
-        changes = Counter(
-            "mock_generations_total", "Generations by state entered", ["state"], registry=registry
-        )
+        changes = counter("mock_generations_total", "Generations by state entered", ["state"])
         in_flight = Gauge("mock_in_flight", "Accepted and not ended", registry=registry)
         in_flight.set_function(lambda: self.ledger.in_flight)
         keep = settings.mock_keep_rows

@@ -18,24 +18,16 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=7 * 86400)]
 
 
-# In characters.
-SECRET_LENGTH = 32
-
 # `MOCKS`, and the stages whose vendors are mocks.
 MOCKED = {"on": ("image", "video"), "off": (), "image": ("image",), "video": ("video",)}
 Mocks = Literal["on", "off", "image", "video"]
-
-# How long jobs are kept after their end.
-RetentionDays = Annotated[float, Field(gt=0, le=36_500)]
 
 
 def _strong(setting: SecretStr) -> SecretStr:
     if any(map(str.isspace, setting.get_secret_value())):
         raise ValueError("no blanks")
-    if any(len(each) < SECRET_LENGTH for each in secrets_of(setting.get_secret_value())):
-        raise ValueError(
-            f"each secret needs {SECRET_LENGTH} characters or more (openssl rand -hex 32)"
-        )
+    if any(len(each) < 32 for each in secrets_of(setting.get_secret_value())):
+        raise ValueError("each secret needs 32 characters or more (openssl rand -hex 32)")
     return setting
 
 

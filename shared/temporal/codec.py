@@ -150,18 +150,10 @@ def _parts(message: Message) -> Iterator[Message]:
     for field, value in message.ListFields():
         if field.message_type is None:
             continue
-        for part in _each(value):
+        several = value.values() if isinstance(value, Mapping) else value
+        for part in [value] if isinstance(value, Message) else several:
             if isinstance(part, Message):
                 yield from _parts(part)
-
-
-def _each(value: Any) -> Iterator[Any]:
-    if isinstance(value, Message):
-        yield value
-    elif isinstance(value, Mapping):
-        yield from value.values()
-    else:
-        yield from value
 
 
 def _key(word: str) -> bytes | None:

@@ -32,7 +32,7 @@ def test_documented_ports_match_stack_and_compose_files() -> None:
 
 
 DEFINED = re.compile(
-    r"\b(?:Counter|Gauge|Histogram|Summary)\(\s*\"(\w+)\",\s*\"[^\"]+\"(?:,\s*(\[[^\]]*\]))?"
+    r"\b(?:[Cc]ounter|Gauge|Histogram|Summary)\(\s*\"(\w+)\",\s*\"[^\"]+\"(?:,\s*(\[[^\]]*\]))?"
 )
 
 

@@ -67,9 +67,8 @@ MUTANTS = (
     Mutant(
         name="callback-signalled-late",
         breaks="each end that is called is signalled 2 s later",
-        old="                    call = handle.signal(signal, done, rpc_timeout=limit)\n",
-        new="                    await asyncio.sleep(2)\n"
-        "                    call = handle.signal(signal, done, rpc_timeout=limit)\n",
+        old="                signalled = await _found(",
+        new="                await asyncio.sleep(2)\n                signalled = await _found(",
         scene=SCENES["five"],
         rule="waits.callback",
         jobs=(),
@@ -149,15 +148,15 @@ MUTANTS = (
     Mutant(
         name="end-not-signalled",
         breaks="a callback of an end gets its receipt, and the workflow no signal",
-        old="                await answer(call, seconds=SIGNAL_SECONDS)\n",
-        new="                call.close()\n",
+        old="await _found(handle.signal(signal, done, rpc_timeout=limit))",
+        new="True",
         rule="signals",
     ),
     Mutant(
         name="end-signalled-twice",
         breaks="the workflow gets two signals of one callback",
-        old="                await answer(call, seconds=SIGNAL_SECONDS)\n",
-        new="                await asyncio.gather(call, handle.signal(signal, done))\n",
+        old="handle.signal(signal, done, rpc_timeout=limit)",
+        new="asyncio.gather(*(handle.signal(signal, done) for _ in range(2)))",
         rule="signals",
     ),
     Mutant(
