@@ -7,6 +7,7 @@ several that share a store overwrite none of each other's records.
 import asyncio
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import structlog
 from temporalio.client import WorkflowExecution, WorkflowExecutionStatus
@@ -18,7 +19,7 @@ from services.api.slots import Slots
 from services.api.temporal import first_record
 from shared.errors import TemporalUnavailable
 from shared.jobs.ids import is_job_id, job_of_key
-from shared.store.folder import MISSING
+from shared.store.folder import MISSING, Folder
 from shared.store.protocol import StoreAway
 from shared.store.records import PREFIX
 
@@ -70,13 +71,14 @@ class Follower:
 
     async def sweep(self) -> None:
         """Read each record that has changed since it was read; raise StoreAway."""
-        local = self._records.store.local
-        if local and not await asyncio.to_thread(self._has_changed):
+        store = self._records.store
+        folder = store.root / PREFIX if isinstance(store, Folder) else None
+        if folder is not None and not await asyncio.to_thread(self._has_changed, folder):
             self._pause = LOOK_SECONDS if self._feed.any_open() else IDLE_SECONDS
             return
         self._listed_at = time.monotonic()
         tags, took = await asyncio.to_thread(self._list)
-        self._pause = max(LOOK_SECONDS, took / FOLDER_SHARE) if local else BUCKET_SECONDS
+        self._pause = max(LOOK_SECONDS, took / FOLDER_SHARE) if folder else BUCKET_SECONDS
         changed = [job_id for job_id, tag in tags.items() if self._seen.get(job_id) != tag]
         # Missing ones are written again, unless their retention is over.
         gone = self._seen.keys() - tags.keys()
@@ -95,12 +97,11 @@ class Follower:
         tags = {job_id: each.tag for each in listed if (job_id := job_of_key(PREFIX, each.key))}
         return tags, time.thread_time() - began
 
-    def _has_changed(self) -> bool:
+    def _has_changed(self, folder: Path) -> bool:
         """True if a record was written, which changes the time of its folder, or the next check is
         due."""
-        folder = self._records.store.path(PREFIX)
         try:
-            changed_at = 0 if folder is None else folder.stat().st_mtime_ns
+            changed_at = folder.stat().st_mtime_ns
         except MISSING:
             changed_at = 0
         is_due = time.monotonic() - self._listed_at >= LIST_SECONDS

@@ -23,10 +23,9 @@ from services.api.parts import Parts
 from services.api.temporal import ABNORMAL, closed, first_record, first_run, is_reset
 from shared.errors import NotReady, TemporalUnavailable
 from shared.jobs.closing import close_record
-from shared.jobs.ids import callbacks_prefix
+from shared.jobs.ids import assets_prefix, callbacks_prefix
 from shared.jobs.messages import Job, Record
 from shared.jobs.states import Status
-from shared.store.assets import Assets
 from shared.store.protocol import StoreAway
 from shared.temporal.client import is_away
 from shared.temporal.refusals import refusal
@@ -234,7 +233,7 @@ class Repairer:
             return False
         if not record.is_of(self._records.namespace):
             return False
-        Assets(self._records.store).forget(job_id)
-        self._records.store.remove_below(callbacks_prefix(job_id))
+        for prefix in (assets_prefix(job_id), callbacks_prefix(job_id)):
+            self._records.store.remove_below(prefix)
         self._records.remove(job_id)
         return True

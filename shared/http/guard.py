@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.errors import ForeignOrigin, GenvideoError, UnknownHost
-from shared.http.hosts import LOOPBACK, host_of_authority, host_of_origin
+from shared.http.hosts import LOOPBACK, ORIGIN, host_of
 from shared.http.problems import documented, from_error
 
 ANY_ORIGIN = "*"
@@ -60,7 +60,7 @@ class Guard(Gate):
     def check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
         given = headers.getlist("host")
-        if len(given) != 1 or not self._is_ours(host_of_authority(given[0]), scope):
+        if len(given) != 1 or not self._is_ours(host_of(given[0]), scope):
             raise UnknownHost(f"Host {_shown(given)} is unknown; ALLOWED_HOSTS adds more.")
         if scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS:
             self._check_origin(headers.getlist("origin"), scope)
@@ -70,7 +70,7 @@ class Guard(Gate):
         if not given or ANY_ORIGIN in self._origins:
             return
         if len(given) == 1 and (
-            given[0] in self._origins or self._is_ours(host_of_origin(given[0]), scope)
+            given[0] in self._origins or self._is_ours(host_of(given[0], ORIGIN), scope)
         ):
             return
         raise ForeignOrigin(

@@ -8,20 +8,14 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 # Of `/readyz`: the process group that answers, so that its starter recognizes it.
 PROCESS_HEADER = "X-Process-Group"
 _HOST = r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?"
-_AUTHORITY = re.compile(_HOST)
-_ORIGIN = re.compile(f"https?://{_HOST}")
+AUTHORITY = re.compile(_HOST)
+ORIGIN = re.compile(f"https?://{_HOST}")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?")
 
 
-def host_of_authority(text: str) -> str | None:
-    """Return the host of `host:port`, as in `Host`; None if it is invalid."""
-    found = _AUTHORITY.fullmatch(text.lower())
-    return None if found is None else found[1]
-
-
-def host_of_origin(text: str) -> str | None:
-    """Return the host of an `Origin`; None if it is invalid or `null`."""
-    found = _ORIGIN.fullmatch(text.lower())
+def host_of(text: str, form: re.Pattern[str] = AUTHORITY) -> str | None:
+    """Return the host of a `Host`, or of an `Origin`; None if it is invalid."""
+    found = form.fullmatch(text.lower())
     return None if found is None else found[1]
 
 

@@ -38,9 +38,6 @@ class Assets:
         """
         return max(self._of(job_id, step), key=lambda each: each.modified, default=None)
 
-    def forget(self, job_id: str) -> None:
-        self.store.remove_below(assets_prefix(job_id))
-
     def _of(self, job_id: str, step: str) -> list[Listed]:
         prefix = assets_prefix(job_id)
         name = re.compile(rf"{re.escape(prefix)}{re.escape(step)}(-[0-9a-f]+)?\.[a-z0-9]+")

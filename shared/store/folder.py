@@ -36,9 +36,6 @@ class Folder:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def path(self, key: str) -> Path:
-        return self.root / key
-
     @contextlib.contextmanager
     def held(self, key: str, *, make: bool = False) -> Iterator[Path]:
         """Yield a path of the key that leads through an open handle of its folder.

@@ -73,9 +73,6 @@ class Objects:
     def __init__(self, connection: S3Store) -> None:
         self._connection = connection
 
-    def path(self, key: str) -> None:
-        return
-
     def read(self, key: str) -> Held | None:
         with suppress(FileNotFoundError):
             found = _asked(obstore.get, self._connection, key)

@@ -45,9 +45,6 @@ class Store(Protocol):
 
     local: bool
 
-    def path(self, key: str) -> Path | None:
-        """Return the local file, whether or not it exists; None for a remote store."""
-
     def read(self, key: str) -> Held | None:
         """Return the whole value, or None if there is none."""
 
