@@ -11,13 +11,15 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import httpx
 
-from services.mock_core.client import SECONDS, http_client
 from services.mock_core.clock import Clock
 from services.mock_core.faults.kinds import Hit, Where
 from services.mock_core.faults.plan import FaultPlan
 from services.mock_core.ledger import DeliveryAttempt, Generation, Ledger, State
+from shared.http.client import http_client
 
 Body = dict[str, Any]
+# Real seconds, because others do not get faster with the vendor's clock.
+SECONDS = 10.0
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ import av
 import httpx
 from PIL import Image, UnidentifiedImageError
 
-from services.mock_core.client import http_client, may_call
+from services.mock_core.client import may_call
 from services.mock_core.files import FileStore, shown
 from services.mock_core.ledger import Generation
 from services.mock_core.runner import GenerationError
+from shared.http.client import http_client
 
 MAX_BYTES = 10_000_000
 
