@@ -103,10 +103,6 @@ def _counts_what_fits(error: Mapping[str, Any]) -> bool:
     return len(error["input"]) >= least
 
 
-def joined(mistakes: Sequence[Mistake]) -> str:
-    return " ".join(f"{mistake.field}: {mistake.message}" for mistake in mistakes)
-
-
 def _field(loc: tuple[str | int, ...]) -> str:
     part, *path = loc
     if part == "header":

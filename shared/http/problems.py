@@ -24,7 +24,7 @@ from shared.errors import (
     TemporalUnavailable,
     UnknownHost,
 )
-from shared.http.mistakes import Mistake, joined, mistakes_of, utf8
+from shared.http.mistakes import Mistake, mistakes_of, utf8
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -196,7 +196,8 @@ def invalid_input(found: tuple[Sequence[Mistake], int]) -> Refusal:
     """Return 422 with the first mistakes of an input, and how many more there are."""
     mistakes, more = found
     kind = InvalidInput
-    detail = joined(mistakes) + (f" And {more} more." if more else "")
+    said = [f"{each.field}: {each.message}" for each in mistakes]
+    detail = " ".join([*said, f"And {more} more."] if more else said)
     errors = [mistake._asdict() for mistake in mistakes]
     return Refusal(kind.status, kind.code, kind.title, detail, errors)
 

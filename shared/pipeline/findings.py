@@ -30,7 +30,9 @@ class Finding:
 
 
 def _finding(verdict: Verdict, check: str, says: str) -> Finding:
-    return Finding(check, verdict, _line(says))
+    # One terminal line, whatever characters a server's text has.
+    text = printable(says)
+    return Finding(check, verdict, text if len(text) <= LONGEST else f"{text[:LONGEST]}…")
 
 
 ok = partial(_finding, Verdict.OK)
@@ -45,8 +47,3 @@ def unasked(check: str, error: VendorError, *, at: str) -> Finding:
     if isinstance(error, RefusedForNow | OutcomeUnknown):
         return warning(check, f"{at} is unavailable for now: {error.message}")
     return wrong(check, f"{at}: {error.message}")
-
-
-def _line(text: str) -> str:
-    text = printable(text)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

@@ -120,23 +120,19 @@ class Journal:
         """Take a report of the running attempt's activity: a percent, which only rises, a position
         in the vendor's queue, or a wait."""
         async with self._lock:
-            if not self._concerns(report.external_id):
+            record = self.record
+            # The attempt may have ended while the lock was waited for.
+            over = record.step is None or record.status.ended or self._stop is not None
+            attempt = f"{record.job_id}.{record.step}.{record.attempt}"
+            if over or report.external_id != attempt:
                 return
             place: dict[str, object] = {"vendor_position": report.position}
             if report.waiting:
                 await self._next(report.waiting, place)
-            elif report.percent > self.record.percent:
+            elif report.percent > record.percent:
                 await self._next(f"{report.percent} %", {"percent": report.percent, **place})
-            elif report.position != self.record.vendor_position:
+            elif report.position != record.vendor_position:
                 await self._next(_place(report.position), place)
-
-    def _concerns(self, external_id: str) -> bool:
-        """True if the report is current; checked under the lock, because the attempt may have
-        ended."""
-        record = self.record
-        if record.step is None or record.status.ended or self._stop is not None:
-            return False
-        return external_id == f"{record.job_id}.{record.step}.{record.attempt}"
 
     async def _next(self, note: str, fields: dict[str, object]) -> None:
         self._make(note, fields)

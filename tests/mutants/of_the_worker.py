@@ -335,7 +335,7 @@ MUTANTS = (
                 "        further = abs(self.percent - self._reported) >= self._points\n",
             ),
             (
-                "            elif report.percent > self.record.percent:\n",
+                "            elif report.percent > record.percent:\n",
                 "            elif report.percent != self.record.percent:\n",
             ),
         ),

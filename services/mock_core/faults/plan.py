@@ -85,13 +85,11 @@ class ArmedRule:
             return False
         key = (generation.job.key, generation.attempt, self.fault.kind.where, event)
         parts = key[: {"job": 1, "attempt": 2, "event": 4}[self._per]]
-        happens = not self.spent and self._happens(*parts)
+        probability = self.rule.often.probability
+        is_drawn = probability >= 1 or self._hit.number(*parts) < probability
+        happens = is_drawn and not self.spent
         self._hits += happens
         return happens
-
-    def _happens(self, *parts: str | int) -> bool:
-        probability = self.rule.often.probability
-        return probability >= 1 or self._hit.number(*parts) < probability
 
     def hit(self, generation: Generation, event: int) -> Hit:
         self.fired += 1
@@ -118,14 +116,16 @@ class Injected:
     status: str | None
 
     def row(self) -> dict[str, Any]:
-        generation, kind = self.generation, self.hit.fault.kind
+        generation, kind, given = self.generation, self.hit.fault.kind, self.hit.fault.members
+        defaults = {name: it.default for name, it in kind.members.model_fields.items()}
         return {
             "seq": self.seq,
             "at": rfc3339(self.at),
             "rule": self.rule.name,
             "where": kind.where,
             "do": kind.do,
-            "with": self.exact_members(),
+            # What differs from the defaults, with each length of time as drawn.
+            "with": {name: self.hit[name] for name, it in given if it != defaults[name]},
             "status": self.status,
             "job_key": generation.job.key,
             "attempt": generation.attempt,
@@ -134,12 +134,6 @@ class Injected:
             "external_id": generation.external_id,
             "prompt": generation.prompt[:80],
         }
-
-    def exact_members(self) -> dict[str, Any]:
-        """Return the members that differ from the defaults, with each length of time as drawn."""
-        fields = self.hit.fault.kind.members.model_fields
-        given = self.hit.fault.members
-        return {name: self.hit[name] for name, value in given if value != fields[name].default}
 
 
 Found = dict[str, list[ArmedRule]]

@@ -59,11 +59,8 @@ class Plan:
 
     def weights(self) -> dict[str, int]:
         """Return each node's share of the work: a sampler's steps, one for any other node."""
-        return {node.id: _steps(node.value("steps")) for node in self.graph}
-
-
-def _steps(value: object) -> int:
-    return max(1, value) if isinstance(value, int) and is_number(value) else 1
+        steps = {node.id: node.value("steps") for node in self.graph}
+        return {key: max(1, value) if is_number(value) else 1 for key, value in steps.items()}
 
 
 def merged(template: str, *, prompt: str, style: str) -> str:
