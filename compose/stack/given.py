@@ -47,10 +47,11 @@ def dotenv(path: Path) -> tuple[dict[str, str], dict[str, str]]:
 
 
 class Saved(BaseModel):
-    """State between commands: the mode of the running stack (empty if none runs), and the
-    overrides of `.env` until `make down`. It may hold keys."""
+    """State between commands: the mode of the running stack (empty if none runs), its ports, and
+    the overrides of `.env` until `make down`. It may hold keys."""
 
     mode: str = ""
+    ports: dict[str, int] = {}
     overrides: dict[str, str] = {}
 
     @classmethod

@@ -60,19 +60,21 @@ _given: deque[int] = deque(maxlen=600)
 
 
 def wanted_ports(settings: Settings, *, containers: bool, running: Iterable[str]) -> dict[int, str]:
-    """Return the ports that a start would take, with their variables; running services have
-    theirs."""
+    """Return the ports that a start would take, with their variables, except those that running
+    services have."""
     have = Counter(running)
     needed: dict[int, str] = {}
+    held: set[int] = set()
     for service in settings.parts:
         if service.inside and containers:
             continue
         count = settings.workers if service is WORKER else 1
-        numbers = range(have[service.name], count)
-        needed |= {settings.ports[service.port] + index: service.port for index in numbers}
-        if service is TEMPORAL and not have[service.name]:
-            needed[settings.ports[UI_PORT]] = UI_PORT
-    return needed
+        for name in (service.port, UI_PORT) if service is TEMPORAL else (service.port,):
+            first = settings.ports[name]
+            needed |= dict.fromkeys(range(first, first + count), name)
+            first = settings.held.get(name, first)
+            held |= set(range(first, first + have[service.name]))
+    return {port: name for port, name in needed.items() if port not in held}
 
 
 def refusal(bind: str, port: int) -> OSError | None:

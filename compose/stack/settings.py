@@ -145,6 +145,8 @@ class Settings(BaseModel):
     is_found: bool = True
     # Each published port, by its variable.
     ports: Mapping[str, int]
+    # The same of the running stack.
+    held: Mapping[str, int] = {}
 
     mode: Mode = Mode.AUTO
     workers: Annotated[int, DIGITS] = Field(
@@ -378,6 +380,7 @@ def read(root: Path, environ: Mapping[str, str]) -> Settings:
     context = {
         "root": root,
         "running": past.mode,
+        "held": past.ports,
         "values": values,
         "origins": origins,
         "overrides": overrides,

@@ -1,6 +1,7 @@
 """What must hold of a stack in either mode; modes differ in how workers are found."""
 
 import json
+import socket
 import time
 from collections.abc import Callable, Set
 from pathlib import Path
@@ -14,12 +15,17 @@ Workers = Callable[[Stack], Set[object]]
 
 
 def comes_up_and_stays(stack: Stack, workers: Workers) -> None:
-    """Two workers, every address printed, and a second `up` that changes nothing."""
+    """Two workers, every address printed, no move to a port of another program, and a second `up`
+    that changes nothing."""
     said = stack.make("up", "WORKERS=2")
     for port in ("API_PORT", "CALLBACK_PORT", "COMFYUI_PORT", "KLING_PORT", "TEMPORAL_UI_PORT"):
         assert stack.url(port) in said
     before = workers(stack)
     assert len(before) == 2
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        refusal = stack.make("up", f"API_PORT={taken}", good=False)
+    assert refusal.startswith(f"port {taken}: API_PORT is in use by another program")
     stack.make("up")
     assert workers(stack) == before
     state = stack.make("ps")

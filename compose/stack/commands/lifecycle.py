@@ -43,7 +43,9 @@ def up(settings: Settings, *, force: bool = False) -> None:
                 settings, stack, before, containers=stack.mode is Mode.DOCKER, force=force
             )
             checks.check(start)
-            Saved(mode=stack.mode, overrides=dict(settings.overrides)).write(settings.run_dir)
+            overrides = dict(settings.overrides)
+            saved = Saved(mode=stack.mode, ports=dict(settings.ports), overrides=overrides)
+            saved.write(settings.run_dir)
             # Before the start, because a job may reach them while the services become ready.
             checks.vendors_note(settings).write()
             stack.up()

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from compose.stack import machine
-from compose.stack.services import DEFAULT_PORTS
+from compose.stack.given import Saved
+from compose.stack.services import DEFAULT_PORTS, NAMES
 from tests.compose.stack.conftest import Load
 
 
@@ -73,6 +74,15 @@ def test_ports_of_stopped_services_are_wanted(
 ) -> None:
     found = machine.wanted_ports(settings(**given), containers=containers, running=running)
     assert found == wanted
+
+
+def test_running_services_want_the_ports_that_they_do_not_have(settings: Load, root: Path) -> None:
+    held = dict(settings().ports)
+    Saved(mode="local", ports=held).write(root / "data/run")
+    moved = settings(API_PORT="8100", TEMPORAL_UI_PORT="8180", WORKERS="2", WORKER_HTTP_PORT="9101")
+    running = [*NAMES, "worker"]
+    found = machine.wanted_ports(moved, containers=False, running=running)
+    assert found == {8100: "API_PORT", 8180: "TEMPORAL_UI_PORT", 9102: "WORKER_HTTP_PORT"}
 
 
 def test_ports_of_a_stack_are_consecutive_and_not_ephemeral() -> None:
