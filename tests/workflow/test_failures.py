@@ -15,6 +15,8 @@ from shared.jobs.genvideo import IMAGE
 from shared.jobs.messages import Record
 from shared.jobs.states import Status
 from shared.pipeline.activities import StageActivities
+from shared.pipeline.messages import Order, Stored
+from shared.pipeline.polling import Ended
 from shared.store.records import Records
 from tests.fixtures.temporal import NewClient
 from tests.services.mock_core.serving import Json
@@ -179,10 +181,14 @@ async def test_endless_job_fails_at_its_own_deadline(client: Client, tmp_path: P
 async def test_unforeseen_error_in_the_fetch_falls_back_to_the_poll(
     line: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def breaks(*_: Any) -> None:
-        raise LookupError("nobody foresaw it")
+    store = StageActivities._store
 
-    monkeypatch.setattr(StageActivities, "_fetch_at_once", breaks)
+    async def breaks(stage: StageActivities, order: Order, end: Ended, *at_once: Any) -> Stored:
+        if at_once:
+            raise LookupError("nobody foresaw it")
+        return await store(stage, order, end)
+
+    monkeypatch.setattr(StageActivities, "_store", breaks)
     assert (await line.run()).status is Status.SUCCEEDED
     await line.free()
 
