@@ -98,39 +98,34 @@ def vendor_intervals(books: Books, clocks: Offsets, *, at_most: bool = False) ->
     for made in books.foreign:
         if made.job_id is not None:
             foreign[made.job_id].append(made)
-    found = [
-        _vendors(job.job_id, job.generations, _never(job, books), clocks, at_most=at_most)
-        for job in books.jobs
-    ]
+    found = list[Interval]()
+    for job in books.jobs:
+        never = _never(job, books)
+        found += _vendors(job.job_id, job.generations, never, clocks, at_most=at_most)
     for job_id, rows in foreign.items():
         # One that its job had given up before the run is nobody's any more.
         ended = instant(books.foreign_jobs.get(job_id, {}).get("finished_at"))
-        theirs = _vendors(job_id, rows, horizon if ended is None else ended, {}, at_most=False)
-        if theirs is not None and theirs.end > theirs.begin:
-            found.append(theirs)
-    return [each for each in found if each is not None]
+        never = horizon if ended is None else ended
+        theirs = _vendors(job_id, rows, never, {}, at_most=False)
+        found += [each for each in theirs if each.end > each.begin]
+    return found
 
 
 def _vendors(
     job_id: str, rows: list[Generation], never: float, clocks: Offsets, *, at_most: bool
-) -> Interval | None:
-    """Return the time from the first acceptance to the last end, by the vendors' clocks.
+) -> list[Interval]:
+    """Return the time from the first acceptance to the last end, by the vendors' clocks, if any.
 
     A generation that never ended counts to `never`. Instants are turned into the runner's; of what
     their clocks leave open, the interval has what is certain, or with `at_most` all that may be.
     """
-
-    def ours(made: Generation, at: float, *, late: bool) -> float:
-        offset = clocks.get(made.step, Offset())
-        return offset.latest(at) if late else offset.earliest(at)
-
-    begins = [ours(g, g.accepted, late=not at_most) for g in rows if g.accepted is not None]
-    ends = [
-        never if g.finished is None else ours(g, g.finished, late=at_most)
-        for g in rows
-        if g.accepted is not None
-    ]
-    return Interval(job_id, min(begins), max(ends)) if begins else None
+    begins, ends = list[float](), list[float]()
+    for g in (g for g in rows if g.accepted is not None):
+        offset, first, last = clocks.get(g.step, Offset()), g.accepted or 0.0, g.finished or 0.0
+        low, high = offset.earliest(last), offset.latest(last)
+        begins.append(offset.earliest(first) if at_most else offset.latest(first))
+        ends.append(never if g.finished is None else high if at_most else low)
+    return [Interval(job_id, min(begins), max(ends))] if begins else []
 
 
 def within(intervals: list[Interval], stage: StageBook) -> list[Interval]:

@@ -177,14 +177,9 @@ def of_job(model: Model) -> Iterator[Finding]:
     """Find where the job's history contradicts the plan, the submission or itself."""
     yield from _run(model)
     for run in model.job.executions:
-        for lasted, limit in run.timeouts:
-            task = {"timeout": lasted}
-            yield from model.differ(HISTORY, task, {"timeout": Number(limit, None)}, "tasks[].")
-        for cause in run.causes:
-            if cause in OWN_FAULTS:
-                yield model.found(
-                    "history.tasks[].cause", f"a task of its workflow failed: {cause}"
-                )
+        early = [lasted for lasted, limit in run.timeouts if lasted < limit]
+        wrong = {"timeout": early, "cause": [cause for cause in run.causes if cause in OWN_FAULTS]}
+        yield from model.differ(HISTORY, wrong, {key: [] for key in wrong}, "tasks[].")
         yield from _orders(model, run)
         yield from _reports(model, run)
         yield from _activities(model, run)
@@ -237,8 +232,6 @@ def _orders(model: Model, run: Execution) -> Iterator[Finding]:
     pause that grows with the failures before it, every stage of a job that succeeded, and one timer
     of the job's limit."""
     names, seen = [each.name for each in model.books.pipeline], dict[str, int]()
-    granted = Between(run.started, run.closed, missing=not run.orders)
-    yield from model.differ(HISTORY, {"permit": run.granted}, {"permit": granted})
     pauses = {(m[1], int(m[2])): e for e in run.timers if (m := PAUSE.fullmatch(e.summary))}
     # An attempt whose version the record did not take is ordered again, with a later version.
     refused = [each for each in run.activities if each.error_class == RECORD_STANDS]
@@ -264,26 +257,30 @@ def _orders(model: Model, run: Execution) -> Iterator[Finding]:
         if order.step not in names:
             return
         seen[order.step] = order.attempt - ((order.at, order.task) in again)
-    if run.result.get("status") == "succeeded":
-        yield from model.differ(HISTORY, {"orders": [*seen]}, {"orders": names})
-    if run.orders and run.limit is not None:
-        timers = [each.seconds for each in run.timers if each.summary.startswith(JOB_TIME)]
-        yield from model.differ(HISTORY, {"timer": timers}, {"timer": [run.limit]})
     permits = [(s.body.get("name"), s.body.get("token")) for s in run.signals if GRANTED in s.name]
     given = [(body.get("name"), body.get("token")) for body in run.releases]
-    for release in given:
-        yield from model.differ(HISTORY, {"release": release}, {"release": OneOf(tuple(permits))})
     behind = names[: max((names.index(step) for step in seen), default=0)]
-    kept = [permit for permit in permits if permit[0] in behind and permit not in given]
-    yield from model.differ(HISTORY, {"kept": kept}, {"kept": []})
-    drains = any(each.kind == DRAIN for each in run.activities)
-    for each in run.timers:
-        # Waiting for the slot takes nothing of the job's time.
-        begun = model.books.struck or (run.granted or inf) <= each.at
-        known = (begun and each.summary.startswith(JOB_TIME)) or PAUSE.fullmatch(each.summary)
-        if not known and not (drains and each.summary == CLEARED_AGAIN):
-            text = f"it waited for {each.seconds:g} s ({each.summary or 'no reason'})"
-            yield model.found("history.timers", text)
+    row = {"permit": run.granted, "orders": [*seen]}
+    row["release"] = [permit for permit in given if permit not in permits]
+    row["kept"] = [each for each in permits if each[0] in behind and each not in given]
+    # Waiting for the slot takes nothing of the job's time.
+    since = -inf if model.books.struck else (inf if run.granted is None else run.granted)
+    jobs = [each for each in run.timers if each.summary.startswith(JOB_TIME)]
+    known = {CLEARED_AGAIN} if any(each.kind == DRAIN for each in run.activities) else set()
+    row["timer"] = [each.seconds for each in jobs]
+    row["timers"] = [
+        each.summary or "no reason"
+        for each in run.timers
+        if not (PAUSE.fullmatch(each.summary) or each.summary in known)
+        and (each not in jobs or each.at < since)
+    ]
+    expected = {"permit": Between(run.started, run.closed, missing=not run.orders)}
+    expected |= {"release": [], "kept": [], "timers": []}
+    if run.result.get("status") == "succeeded":
+        expected["orders"] = names
+    if run.orders and run.limit is not None:
+        expected["timer"] = [run.limit]
+    yield from model.differ(HISTORY, row, expected)
 
 
 def _reports(model: Model, run: Execution) -> Iterator[Finding]:
@@ -323,7 +320,7 @@ def _activities(model: Model, run: Execution) -> Iterator[Finding]:
         if each.attempt > 1 and not model.books.struck:
             asked_for = (float(fault.given.get("retry_after") or 0.0) for fault in busy)
             pause = max([(each.attempt - 1) * each.pause, *asked_for])
-        asked, own = each.limits, mapping(limits.get(each.stage))
+        own = mapping(limits.get(each.stage))
         begun = each.started or each.scheduled
         if each.outcome == "failed" and each.error_class in WAITED:
             since = begun if each.error_class == "generation_lost" else ordered.get(name, begun)
@@ -333,7 +330,7 @@ def _activities(model: Model, run: Execution) -> Iterator[Finding]:
             "started": Between(each.scheduled + each.silence + pause, run.closed, missing=True),
             "ended": Between(begun, run.closed, missing=True),
         }
-        expected |= {f"order.limits.{key}": own[key] for key in asked.keys() & own.keys()}
+        expected |= {f"order.limits.{key}": own[key] for key in each.limits.keys() & own.keys()}
         # A stage may add to what its job says.
         expected |= {
             f"order.inputs.{key}": given[key] if said and str(said) in str(given[key]) else said
@@ -393,11 +390,8 @@ def _submission(model: Model) -> Iterator[Finding]:
 def _end(model: Model) -> Iterator[Finding]:
     """Expect a failed job to give the reason of its last attempt's failure, to have used up its
     attempts, and to end as asked: failed, or degraded. Expect nothing after the job's own time."""
-    run, status, asked = (
-        model.run,
-        model.job.status,
-        model.books.run["plan"].get("on_video_failure"),
-    )
+    run, status = model.run, model.job.status
+    asked = model.books.run["plan"].get("on_video_failure")
     order = run.orders[-1] if run.orders else None
     if order is not None and status in ("failed", "degraded"):
         failed = [a for a in run.activities if a.outcome == "failed"]

@@ -165,15 +165,15 @@ def _plan(books: Books, run: Subject) -> Iterator[Finding]:
         yield from run.differ(raw.FAULTS, {"seq": numbers}, {"seq": sorted({*numbers})})
     mocks = {name for step, name in PROCESSES.items() if step in books.mocks or step not in vendors}
     names = {RUNNERS, *mapping(code.get("services")), *mocks}
-    for name in books.processes.keys() - names if code else ():
-        yield run.found("processes.name", f"{name} was at work, and is no process of this run")
+    strangers = sorted(books.processes.keys() - names) if code else []
+    yield from run.differ(raw.PROCESSES, {"name": strangers}, {"name": []})
     for each in books.clocks:
-        times: dict[str, Any] = {"sent_at": each.sent, "answered_at": each.answered}
-        times |= {"service": each.service, "moment": each.moment}
-        last = float(facts.get("ended_at") or inf)
-        right = {"sent_at": Between(None, each.answered), "answered_at": Between(None, last)}
-        named = {"service": OneOf((*books.mocks, "runner")), "moment": OneOf(MOMENTS)}
-        yield from run.differ(raw.CLOCKS, times, right | named)
+        row: dict[str, Any] = {"sent_at": each.sent, "answered_at": each.answered}
+        row |= {"service": each.service, "moment": each.moment}
+        expected = {"service": OneOf((*books.mocks, "runner")), "moment": OneOf(MOMENTS)}
+        expected["sent_at"] = Between(None, each.answered)
+        expected["answered_at"] = Between(None, float(facts.get("ended_at") or inf))
+        yield from run.differ(raw.CLOCKS, row, expected)
 
 
 def _stage(stage: StageBook, books: Books) -> Iterator[Finding]:
