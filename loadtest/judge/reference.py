@@ -343,7 +343,9 @@ def _activities(model: Model, run: Execution) -> Iterator[Finding]:
         if (task := task_of(source)) in made:
             expected["order.source.url"] = made[task]
         elif source.get("url"):
-            expected["order.source.vendor_id"] = OneOf(tuple(made))
+            others = [r for r in run.results if not str(r.get("asset_url")).endswith(each.stage)]
+            tasks = dict.fromkeys(task_of(r) for r in others if r.get("source_url"))
+            expected["order.source.vendor_id"] = OneOf(tuple(tasks))
         row: dict[str, Any] = {"scheduled": each.scheduled, "started": each.started}
         row |= {"ended": each.ended, "order": order}
         if "stage" in order or each.kind == DRAIN:

@@ -306,24 +306,22 @@ def _bill(books: Books, step: str, bill: dict[str, Any], speed: float) -> Iterat
     """Expect in the mock's verdict no callback that the ledger has as answered, and no file that
     was fetched after its time, unless a fault has cleared it or it is old."""
     ended = float(books.run.get("ended_at") or 0.0)
-    for job in books.jobs:
-        for made in (made for made in job.generations if made.step == step):
-            old = made.finished is not None and (ended - made.finished) * speed > DAY
-            faults = {(f.where, f.do) for f in job.faults if f.external_id == made.external_id}
-            # A delayed callback may arrive between the reading of the rows and of the verdict.
-            late = any(where == "callback" for where, _ in faults)
-            unanswered = {each.status for each in made.callbacks if not each.answered}
-            for name, excused in (
-                (UNANSWERED, late),
-                (EXPIRED, old or ("result", "expire") in faults),
-            ):
-                for entry in bill.get(name) or []:
-                    key = str(mapping(entry).get("job_id", entry))
-                    named = made.vendor_id in key or made.external_id == key
-                    if named and not excused and mapping(entry).get("status") not in unanswered:
-                        text = f"the bill has {entry}, and the ledger and its faults do not"
-                        rule = f"vendors.{step}.verdict.{name}"
-                        yield Subject(job.job_id, job.stage).found(rule, text)
+    rows = ((job, g) for job in books.jobs for g in job.generations if g.step == step)
+    for job, made in rows:
+        met = [f"{f.where}.{f.do}" for f in job.faults if f.external_id == made.external_id]
+        old = made.finished is not None and (ended - made.finished) * speed > DAY
+        # A delayed callback may arrive between the reading of the rows and of the verdict.
+        late = any(each.startswith("callback.") for each in met)
+        excused = {UNANSWERED: late, EXPIRED: old or "result.expire" in met}
+        unanswered = {each.status for each in made.callbacks if not each.answered}
+        for name in (name for name in excused if not excused[name]):
+            for entry in bill.get(name) or []:
+                key = str(mapping(entry).get("job_id", entry))
+                named = made.vendor_id in key or made.external_id == key
+                if named and mapping(entry).get("status") not in unanswered:
+                    text = f"the bill has {entry}, and the ledger and its faults do not"
+                    rule = f"vendors.{step}.verdict.{name}"
+                    yield Subject(job.job_id, job.stage).found(rule, text)
 
 
 def _speed(books: Books) -> Number | None:

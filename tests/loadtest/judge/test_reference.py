@@ -298,6 +298,27 @@ def test_start_is_no_earlier_than_the_steps_before_it(tmp_path: Path) -> None:
     assert ("history.numbers", forger.order[-1]) in found
 
 
+def test_another_jobs_picture_is_named_beside_those_of_the_job(tmp_path: Path) -> None:
+    forger = Forger(unpack("slow-machine", tmp_path / "run"), tmp_path / "forged", seed=1)
+    job_id, other = forger.order[:2]
+    made = {job_in(row): str(row["job_id"]) for row in forger.rows(LEDGERS[0])}
+    source = {"vendor_id": made[other], "url": "http://another/"}
+    forger.orders(job_id, lambda body: body.get("source") and body["source"].update(source))
+    forger.seal()
+
+    rule = "history.activities[].order.source.vendor_id"
+    [said] = {each.text for each in judge(forger.folder).findings if each.rule == rule}
+    assert made[other] in said
+    assert said.endswith(f"it is {made[job_id]}")
+
+
+def test_id_of_an_image_is_expected_among_those_of_images(honest: Synthetic) -> None:
+    honest.change(LEDGERS[0], 2, job_id="other")
+    rule = "history.result.vendor_id"
+    [said] = {each.text for each in judge(honest.folder).findings if each.rule == rule}
+    assert said.endswith("it is other")
+
+
 @pytest.mark.parametrize(
     ("message", "accused"),
     [("[TMPRL1101] Potential deadlock detected", set()), ("KeyError", {"history.tasks[].cause"})],
