@@ -10,7 +10,8 @@ stack := +@compose/stack.sh
 else
 stack := @compose/stack.sh
 endif
-unexport MAKEFLAGS
+# With CDPATH a script would change to another project's folder of our name.
+unexport MAKEFLAGS CDPATH
 # The names on the command line, of which our commands refuse those that nothing reads.
 export MAKE_NAMES :=
 # A value of the command line is text: make would expand it for each recipe, a $(shell …) in it, too.

@@ -242,10 +242,15 @@ def test_python_launcher_is_asked_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("PYTHONSAFEPATH", "1"), ("PYTHONHOME", "/nowhere"), ("PYTHONPATH", "another")],
+    [
+        ("PYTHONSAFEPATH", "1"),
+        ("PYTHONHOME", "/nowhere"),
+        ("PYTHONPATH", "another"),
+        ("CDPATH", "another"),
+    ],
 )
-def test_another_projects_python_disturbs_nothing(tmp_path: Path, name: str, value: str) -> None:
-    (tmp_path / "another").mkdir()
+def test_another_projects_shell_disturbs_nothing(tmp_path: Path, name: str, value: str) -> None:
+    (tmp_path / "another" / "compose").mkdir(parents=True)
     (tmp_path / "another" / "pydantic.py").write_text("raise SystemExit(1)")
     value = value.replace("another", str(tmp_path / "another"))
     done = make("urls", data=tmp_path / "data", **{name: value})
