@@ -1,6 +1,7 @@
 """The command line; a mistake is one clear line each, and nothing is started then."""
 
 import asyncio
+import errno
 import os
 from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ from shared.settings.common import mistakes_of
 from shared.texts import localized
 
 PASSED, FAILED, USAGE, NOT_REACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # A CI is no terminal, even if its output looks like one.
 _TERMINAL = False if os.environ.get("CI") else None
 
@@ -101,6 +103,9 @@ def main(arguments: Sequence[str]) -> int:
         return fail([str(error)], USAGE)
     except OSError as error:
         name = error.filename2 or error.filename
+        if error.errno in _NO_ROOM:
+            # The system names no file.
+            name = name or "reports"
         if error.strerror and name is None:
             raise
         # A folder without a run has only a text.

@@ -207,14 +207,12 @@ def job_body(
 
 @contextlib.asynccontextmanager
 async def background(*coroutines: Any) -> AsyncIterator[None]:
-    """Run coroutines beside the body; an error in one of them is raised at its end."""
-    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    """Run coroutines beside the body; an error in one of them ends it, and is raised."""
     try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        results = await asyncio.gather(*tasks, return_exceptions=True)
-    broken = [result for result in results if isinstance(result, Exception)]
-    if broken:
-        raise broken[0]
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(coroutine) for coroutine in coroutines]
+            yield
+            for task in tasks:
+                task.cancel()
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None

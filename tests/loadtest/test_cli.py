@@ -166,6 +166,14 @@ def test_early_interrupt_ends_silently(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
 
 
+def test_disk_that_takes_no_report_is_one_line(tmp_path: Path) -> None:
+    run = Synthetic(tmp_path / "reports").write().folder.path
+    command = ["prlimit", "--fsize=1024", sys.executable, "-m", "loadtest", "report", str(run)]
+    done = subprocess.run(command, capture_output=True, check=False)
+
+    assert (done.returncode, done.stderr) == (2, b"reports: File too large\n")
+
+
 def test_reports_folder_that_is_a_file_is_one_line(tmp_path: Path) -> None:
     run = Synthetic(tmp_path / "reports").write().folder.path
     (run / "report.html").mkdir()

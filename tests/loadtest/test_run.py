@@ -1,6 +1,7 @@
 """A plan, its faults, whole runs of the pipeline in this process, and the replay behind them."""
 
 import asyncio
+import errno
 import io
 import json
 import shlex
@@ -307,6 +308,15 @@ def test_jobs_of_another_pipeline_have_its_input() -> None:
     assert SPEECH.input.model_validate(body).title == body["text"]
     assert settings.mocks_of(SPEECH) == {"speech": "http://127.0.0.1:9"}
     assert [*settings.mocks_of(GENVIDEO)] == ["image", "video"]
+
+
+async def test_disk_that_takes_no_books_ends_the_stage() -> None:
+    async def sample() -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    with pytest.raises(OSError, match="full"):
+        async with stage.background(sample(), asyncio.Event().wait()):
+            await asyncio.Event().wait()
 
 
 async def test_interrupted_run_writes_a_partial_report(client: Client, tmp_path: Path) -> None:
