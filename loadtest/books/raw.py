@@ -1,5 +1,6 @@
 """The folder of a run: raw records go in once, and everything else is derived from them."""
 
+import errno
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -54,7 +55,10 @@ class RunFolder:
 
     @classmethod
     def create(cls, reports: Path, run_id: str) -> "RunFolder":
-        folder = cls(reports / run_id)
+        folder, latest = cls(reports / run_id), reports / "latest"
+        # A copy of the reports has a folder there: found out before the jobs, and not behind them.
+        if latest.is_dir() and not latest.is_symlink():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(latest))
         folder.raw.mkdir(parents=True)
         folder.histories.mkdir()
         return folder

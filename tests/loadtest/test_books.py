@@ -188,6 +188,13 @@ def folder(tmp_path: Path) -> RunFolder:
     return Synthetic(tmp_path, plan=planned("2", seed="7")).write().folder
 
 
+def test_folder_in_the_place_of_the_link_is_refused_before_the_run(tmp_path: Path) -> None:
+    (tmp_path / "latest").mkdir()
+    with pytest.raises(IsADirectoryError, match="latest"):
+        RunFolder.create(tmp_path, "a-run")
+    assert [each.name for each in tmp_path.iterdir()] == ["latest"]
+
+
 def test_untouched_run_keeps_its_seal(folder: RunFolder) -> None:
     found = seal.check(folder)
 
