@@ -266,17 +266,15 @@ def for_compose(settings: Settings) -> dict[str, str]:
 def callback_secret(settings: Settings) -> str:
     """Return the callback secret: the user's, or the one in the folder."""
     made = settings.data_dir / "secrets" / "callback_secret"
-    return settings.values.get("CALLBACK_SECRET") or _made_once(made, secrets.token_urlsafe(32))
+    new = secrets.token_urlsafe(32)
+    return settings.values.get("CALLBACK_SECRET") or _made_once(made, r"\S{32,}", new)
 
 
 def stack_name(settings: Settings) -> str:
     """Return the stack's name in Temporal: the user's, or the one in the data folder."""
     if given := settings.values.get("STACK"):
         return given
-    path = settings.data_dir / "secrets" / "stack"
-    if path.is_file() and not re.fullmatch(STACK_NAME, path.read_text("utf-8").strip()):
-        path.unlink()
-    return _made_once(path, secrets.token_hex(4))
+    return _made_once(settings.data_dir / "secrets" / "stack", STACK_NAME, secrets.token_hex(4))
 
 
 def keep_secrets(settings: Settings) -> None:
@@ -291,9 +289,10 @@ def keep_secrets(settings: Settings) -> None:
             write_private(path, text)
 
 
-def _made_once(path: Path, text: str) -> str:
-    if not path.is_file():
-        write_private(path, text)
+def _made_once(path: Path, form: str, new: str) -> str:
+    """Return what a file holds; a new text where it holds none of the form, as when it was cut."""
+    if not path.is_file() or not re.fullmatch(form, path.read_text("utf-8", "replace").strip()):
+        write_private(path, new)
     return path.read_text(encoding="utf-8").strip()
 
 

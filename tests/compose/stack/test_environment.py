@@ -366,6 +366,14 @@ def test_stack_name_is_made_once_and_kept(settings: Load, root: Path, damaged: s
     assert stack_name(settings()) != name
 
 
+def test_secret_that_was_cut_is_made_again(settings: Load, root: Path) -> None:
+    (root / "data/secrets").mkdir(parents=True)
+    (root / "data/secrets/callback_secret").write_text("")
+    made = callback_secret(settings())
+    assert len(made) >= 32
+    assert callback_secret(settings()) == made
+
+
 def test_given_name_and_secret_are_used_and_not_written(settings: Load, root: Path) -> None:
     found = settings(STACK="mine", CALLBACK_SECRET="x" * 40)
     assert (stack_name(found), callback_secret(found)) == ("mine", "x" * 40)
