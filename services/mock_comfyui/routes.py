@@ -66,14 +66,14 @@ async def submit_image(request: Request, mock: TheMock, wanted: ImageRequest) ->
     )
 
 
-@router.get("/img/status/{job_id}", response_model=ImageStatus, responses=documented(404))
+@router.get("/img/status/{job_id:path}", response_model=ImageStatus, responses=documented(404))
 async def image_status(mock: TheMock, job_id: str) -> Response:
     """The state of a generation; by the vendor's id or the caller's."""
     return await look_up(mock, mock.ledger.find(job_id), reply=_status)
 
 
 @router.get(
-    "/img/result/{job_id}",
+    "/img/result/{job_id:path}",
     response_model=ImageResult,
     responses=documented(404, 409),
 )

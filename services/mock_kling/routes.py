@@ -68,7 +68,7 @@ async def submit_video(request: Request, mock: TheMock, wanted: VideoRequest) ->
 
 
 @router.get(
-    "/video/status/{job_id}",
+    "/video/status/{job_id:path}",
     response_model=VideoStatus,
     response_model_exclude_none=True,
     responses=documented(404),

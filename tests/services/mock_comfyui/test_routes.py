@@ -42,13 +42,14 @@ async def test_asset_url_is_built_from_the_host_header(image_mock: Service) -> N
 
 async def test_status_is_found_by_either_id_and_percent_rises() -> None:
     async with running(comfyui(mock_image_seconds=DelaySpec(4000))) as service:
-        job_id = await _submit(service, "mine.1")
+        job_id = await _submit(service, "mine/1")
         told: list[int] = []
-        while (body := await service.json("/img/status/mine.1"))["status"] != "succeeded":
+        while (body := await service.json("/img/status/mine%2F1"))["status"] != "succeeded":
             told.append(body["percent"])
             if len(set(told)) > 2:
                 await service.hurry()
-    ids = {"job_id": job_id, "external_id": "mine.1"}
+        assert (await service.json("/img/result/mine%2F1"))["job_id"] == job_id
+    ids = {"job_id": job_id, "external_id": "mine/1"}
     assert body == {**ids, "status": "succeeded", "percent": 100}
     assert told == sorted(told)
     assert len(set(told)) > 2

@@ -12,9 +12,9 @@ from tests.services.mock_kling.client import TASK, end, submit
 
 @pytest.mark.parametrize("seconds", [5, 10])
 async def test_submit_becomes_a_video_of_that_picture(video_mock: Service, seconds: int) -> None:
-    reply = await submit(video_mock, duration=str(seconds))
+    reply = await submit(video_mock, duration=str(seconds), external_task_id="mine/1")
     assert reply.status_code == 202
-    body = await end(video_mock)
+    body = await end(video_mock, "mine%2F1")
     assert body["job_id"] == reply.json()["job_id"]
     assert (body["status"], body["percent"]) == ("succeed", 100)
     file = await video_mock.http.get(body["video_url"])
