@@ -165,7 +165,7 @@ def _judge(folder: RunFolder) -> int:
     judgement = judge_run(folder)
     write_report(folder, judgement)
     style = "bold green" if judgement.passed else "bold red"
-    console.print(localized(judgement.headline), style=style, highlight=False)
+    say(judgement.headline, style)
     for line in judgement.reasons:
         say(f"  {line}")
     if text := unmet(judgement):
@@ -178,8 +178,8 @@ def _judge(folder: RunFolder) -> int:
     return PASSED if judgement.passed else FAILED
 
 
-def say(text: str) -> None:
-    console.print(localized(text), markup=False, highlight=False, soft_wrap=True)
+def say(text: str, style: str | None = None) -> None:
+    console.print(localized(text), style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def fail(problems: list[str], status: int) -> int:

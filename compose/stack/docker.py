@@ -91,8 +91,9 @@ class Docker:
         if not all(map(self._has_made, self._rows())):
             name = self.settings.compose_project_name
             raise StackError(
-                f"COMPOSE_PROJECT_NAME={name}: the containers of that name are another folder's"
-                " stack: nothing was started or changed; use another name, or stop them there"
+                f"COMPOSE_PROJECT_NAME={name}: containers of that name were not started from this"
+                " folder: nothing was started or changed; use another name, or stop them there, or"
+                f" by docker compose -p {name} down"
             )
 
     def _rows(self) -> list[dict[str, str]]:

@@ -82,6 +82,8 @@ def capture(
         )  # fmt: skip
     except FileNotFoundError:
         return Outcome(127, "", f"{command[0]} is not installed")
+    except OSError as error:
+        return Outcome(126, "", f"{command[0]} can't be run: {error.strerror}")
     except subprocess.TimeoutExpired:
         return Outcome(124, "", f"{command[0]} did not answer within {timeout:g} s")
     return Outcome(done.returncode, done.stdout, done.stderr)

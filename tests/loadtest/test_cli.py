@@ -16,6 +16,7 @@ import pytest
 
 from loadtest.books import raw, seal
 from loadtest.cli import main
+from loadtest.run.plan import planned
 from tests.loadtest.synthetic import Synthetic, job_id
 
 # Interrupts the process when it begins to import the commands.
@@ -214,6 +215,14 @@ def test_report_is_drawn_again_from_raw_records(tmp_path: Path) -> None:
     for name, content in drawn.items():
         assert (folder.path / name).read_bytes() == content
     assert json.loads(drawn["results.json"])["schema"] == 2
+
+
+def test_verdict_is_one_line_however_long(tmp_path: Path) -> None:
+    loose = planned("3", seed="7", thresholds=["success_rate>=0.9", "charged_twice<=9"])
+    run = Synthetic(tmp_path / "reports", plan=loose).write().folder.path
+    [verdict, *_] = invoke(["report", str(run)]).stdout.splitlines()
+
+    assert verdict == json.loads((run / "results.json").read_bytes())["headline"]
 
 
 def test_folder_without_raw_records_is_refused(tmp_path: Path) -> None:

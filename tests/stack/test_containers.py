@@ -74,7 +74,7 @@ def check_namesake(stack: Stack, folder: Path) -> None:
     project = stack.settings["COMPOSE_PROJECT_NAME"]
     other = Stack(own_settings(folder, mode="docker", project=project))
     before = workers(stack)
-    said = f"COMPOSE_PROJECT_NAME={project}: the containers of that name are another folder's"
+    said = f"COMPOSE_PROJECT_NAME={project}: containers of that name were not started from"
     assert other.make("up", good=False).startswith(said)
     assert other.make("clean", "YES=1").startswith("nothing was running")
     assert workers(stack) == before

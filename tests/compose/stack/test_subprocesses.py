@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from compose.stack.cli import ROOT
-from compose.stack.subprocesses import must
+from compose.stack.subprocesses import capture, must
 
 CHILD = """
 import sys, time
@@ -96,3 +96,10 @@ def test_output_of_a_program_is_private(tmp_path: Path) -> None:
     must([sys.executable, "-c", "print('a path of ours')"], doing="building", log=log)
     assert log.read_text() == "a path of ours\n"
     assert stat.S_IMODE(log.parent.stat().st_mode) == 0o700
+
+
+def test_program_that_cannot_be_run_is_an_outcome(tmp_path: Path) -> None:
+    (tmp_path / "docker").touch()
+
+    assert capture([str(tmp_path / "docker")]).err.endswith("can't be run: Permission denied")
+    assert capture([str(tmp_path / "podman")]).err.endswith("is not installed")
