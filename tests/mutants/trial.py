@@ -25,8 +25,8 @@ from tests.mutants.mutant import Mutant, grown
 from tests.mutants.product import copied
 from tests.mutants.site import Lane, Scene, Site
 
-# Three stacks share the machine, because each waits most of its time.
-LANES = 3
+# Four stacks share two processors, because each waits most of its time.
+LANES = 4
 RUN, STRANGER = "run", "stranger"
 # The rule of the scene's own: the judge does not know what was done to a job.
 DEMANDED = "demanded"
