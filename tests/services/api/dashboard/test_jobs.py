@@ -207,9 +207,12 @@ async def test_filtered_jobs_are_cancelled_and_retried_together(
         await expect(cancel).to_be_hidden()
 
         job = GenVideoInput(prompt="of several", style="", tag="both")
-        for line in await page.locator("tr[data-job]").all():
-            record = sample_record(str(await line.get_attribute("data-job")), job)
-            place.records.write(ended(record, Status.CANCELLED))
+        # All at once, because a row moves as soon as its job has ended.
+        listed = await page.locator("tr[data-job]").evaluate_all(
+            "(rows) => rows.map((row) => row.dataset.job)"
+        )
+        for each in listed:
+            place.records.write(ended(sample_record(each, job), Status.CANCELLED))
         await page.get_by_role("button", name="Retry 2").click()
         await expect(page.get_by_text("2 jobs started again as new jobs.")).to_be_visible()
     assert asked == ["Cancel 2 jobs?", "Retry 2 jobs? New generations are charged again."]
