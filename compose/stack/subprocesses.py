@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compose.stack.output import UNREACHABLE, StackError, complain
+from compose.stack.output import UNREACHABLE, StackError, complain, reason_of
 
 
 class Terminated(KeyboardInterrupt):
@@ -83,7 +83,7 @@ def capture(
     except FileNotFoundError:
         return Outcome(127, "", f"{command[0]} is not installed")
     except OSError as error:
-        return Outcome(126, "", f"{command[0]} can't be run: {error.strerror}")
+        return Outcome(126, "", f"{command[0]} can't be run: {reason_of(error)}")
     except subprocess.TimeoutExpired:
         return Outcome(124, "", f"{command[0]} did not answer within {timeout:g} s")
     return Outcome(done.returncode, done.stdout, done.stderr)

@@ -18,7 +18,7 @@ from tests.fixtures.processes import alive, gone
 from tests.mutants.product import libraries
 
 # A line for each service comes in, and its process id goes out. A fork ends with this process, and
-# this one with whoever started it.
+# this one with the process that started it.
 FORKS = """
 import contextlib, ctypes, gc, importlib, json, os, runpy, signal, sys
 for name in sys.argv[1:]:
