@@ -106,7 +106,7 @@ function phasesOf(record) {
 function phaseOf(status, step, note) {
   if (status === "queued") return "queued";
   if (status !== "running") return null;
-  if (note.includes("stored")) return "storing";
+  if (note.endsWith(" gate")) return "waiting for the gate";
   if (note.includes("failed")) return "pause after a failure";
   if (note.includes("waiting for its callback")) return "waiting for the callback";
   return step ?? "starting";

@@ -133,6 +133,24 @@ async def test_failed_job_shows_the_reason_and_is_retried(place: Place, new_page
         await expect(row(page, "better luck")).to_contain_text("#t")
 
 
+async def test_phases_say_what_a_job_waits_for(place: Place, new_page: NewPage) -> None:
+    job = job_id(1)
+    record = sample_record(job).followed(CREATED, "queued")
+    for note, step in (
+        ("image, attempt 1 of 4", "image"),
+        ("image stored; waiting for the video gate", "image"),
+        ("video, attempt 1 of 4", "video"),
+        ("video accepted, waiting for its callback", "video"),
+    ):
+        after = {"status": Status.RUNNING, "step": step, "version": record.version + 1}
+        record = record.model_copy(update=after).followed(CREATED, note)
+    place.records.write(ended(record))
+    async with new_page(f"{place.base}/?job={job}") as page:
+        phases = page.get_by_role("list", name="Phases").get_by_role("listitem")
+        names = ("queued", "image", "waiting for the gate", "video", "waiting for the callback")
+        await expect(phases).to_have_text([re.compile(f"^{name}: ") for name in names])
+
+
 async def test_paid_picture_of_a_cancelled_job_is_linked(place: Place, new_page: NewPage) -> None:
     held = asyncio.Event()
 
