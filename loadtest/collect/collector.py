@@ -202,8 +202,8 @@ class Collector:
         """Fetch every file as users do."""
         for job_id in job_ids:
             for kind in self._stack.pipeline.names:
-                data = await self._api.file(job_id, kind)
-                row = await asyncio.to_thread(examine, job_id, kind, data)
+                data, media = await self._api.file(job_id, kind)
+                row = await asyncio.to_thread(examine, job_id, kind, data, media)
                 self._folder.append(raw.FILES, [row])
 
 
@@ -250,17 +250,17 @@ async def probe(vendors: Iterable[Vendor], moment: str) -> list[dict[str, Any]]:
     return found
 
 
-def examine(job_id: str, kind: str, data: bytes | None) -> dict[str, Any]:
-    """Return one row of the files book; `problem` says why a file does not count."""
+def examine(job_id: str, kind: str, data: bytes | None, media: str) -> dict[str, Any]:
+    """Return one row of the files book; `problem` says why a file does not count.
+
+    A file of a media type that is not decoded here has its hash only.
+    """
     row: dict[str, Any] = {"job_id": job_id, "kind": kind, "bytes": len(data or b"")}
     if not data:
         return row | {"problem": "missing or empty"}
     row |= {"sha256": hashlib.sha256(data).hexdigest(), "shows": None, "problem": None}
-    show: Callable[[bytes], str | None] = _film if data[4:8] == b"ftyp" else _picture
-    if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
-        show = _sound
     try:
-        return row | {"shows": show(data)}
+        return row | {"shows": SHOW[media](data) if media in SHOW else None}
     except _Incomplete as error:
         return row | {"problem": str(error)}
     except _UNDECODED as error:
@@ -311,3 +311,11 @@ def _sound(data: bytes) -> None:
         whole = len(sound.readframes(frames)) == frames * sound.getsampwidth()
     if not (frames and whole):
         raise _Incomplete("is cut short")
+
+
+# By media type.
+SHOW: dict[str, Callable[[bytes], str | None]] = {
+    **dict.fromkeys(("image/png", "image/jpeg", "image/webp"), _picture),
+    "video/mp4": _film,
+    "audio/wav": _sound,
+}

@@ -77,13 +77,14 @@ class Api(Http):
         body = await self.read("/jobs", {"tag": tag, "status": "queued", "limit": "20"})
         return {job["job_id"]: job.get("queue_position") for job in body.get("jobs") or []}
 
-    async def file(self, job_id: str, kind: str) -> bytes | None:
-        """Return a stored file of a job (`image` or `video`), or None.
+    async def file(self, job_id: str, kind: str) -> tuple[bytes | None, str]:
+        """Return a stored file of a job (`image` or `video`), or None, and its media type.
 
         A store elsewhere may serve it; it does not get our token.
         """
         answer = await self.get(f"/jobs/{job_id}/{kind}", follow_redirects=True)
-        return answer.content if answer.is_success else None
+        data = answer.content if answer.is_success else None
+        return data, answer.headers.get("Content-Type", "")
 
 
 def _submitted(answer: httpx.Response, tries: int) -> Submitted:

@@ -55,3 +55,5 @@ def test_recipes_work_in_a_fresh_copy(title: str, tmp_path: Path) -> None:
             command, cwd=copy, env=env, input=given, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+    for file in (copy / "examples" / "notice").glob("*.*"):
+        assert not re.search(r"\b(16883|9098)\b", file.read_text()), file.name

@@ -5,10 +5,13 @@ from typing import Any
 
 import pytest
 
+from examples.speech.mock import tone
 from loadtest.books.histories import read_events
+from loadtest.collect.collector import examine
 from loadtest.collect.tracker import Tracker
 from shared.temporal.client import summary
 from tests.loadtest.synthetic import Row, Story
+from tests.services.worker.samples import mp4, png
 
 
 def permit(at: float, **body: object) -> Callable[[Story], None]:
@@ -160,3 +163,25 @@ def test_jobs_of_others_are_ignored() -> None:
     tracker.see(job("a", 1, "running", tag="theirs"), source="ws")
 
     assert tracker.known == set()
+
+
+SRT = b"1\n00:00:00,000 --> 00:00:01,000\nGood morning\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "media", "problem"),
+    [
+        (png(), "image/png", None),
+        (mp4(), "video/mp4", None),
+        (tone("Good morning"), "audio/wav", None),
+        (SRT, "application/x-subrip", None),
+        (png()[:99], "image/png", "does not decode: "),
+        (SRT, "image/png", "does not decode: "),
+        (mp4()[:99], "video/mp4", "does not decode: "),
+        (tone("Good morning")[:99], "audio/wav", "is cut short"),
+        (b"", "application/x-subrip", "missing or empty"),
+    ],
+)
+def test_file_is_decoded_by_its_media_type(data: bytes, media: str, problem: str | None) -> None:
+    found = str(examine("job-0", "a_stage", data, media)["problem"])
+    assert found.startswith(str(problem))

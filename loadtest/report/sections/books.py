@@ -72,7 +72,7 @@ def _of_step(step: str, *, is_shown: bool) -> list[Counted]:
         return any(generation.good for generation in job.of(step))
 
     made: Counted = (LEDGERS, f"whose {step} succeeded", has_good)
-    return [(FILES, f"whose {step} decodes", is_whole), *([made] if is_shown else [])]
+    return [(FILES, f"whose {step} is whole", is_whole), *([made] if is_shown else [])]
 
 
 def conservation(judgement: Judgement) -> Section:

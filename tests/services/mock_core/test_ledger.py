@@ -110,10 +110,10 @@ def test_unreadable_file_has_no_digest(body: bytes) -> None:
     assert shown(body) is None
 
 
-@pytest.mark.parametrize(("kind", "body"), [("image", PICTURE), ("video", FILM)])
-def test_load_test_computes_the_same_digest(kind: str, body: bytes) -> None:
+@pytest.mark.parametrize(("media", "body"), [("image/png", PICTURE), ("video/mp4", FILM)])
+def test_load_test_computes_the_same_digest(media: str, body: bytes) -> None:
     """It shares no code with the mocks."""
-    assert examine("job", kind, body)["shows"].partition("/")[0] == shown(body)
+    assert examine("job", "a_stage", body, media)["shows"].partition("/")[0] == shown(body)
 
 
 @pytest.mark.parametrize("size", [(0, 0), (96, 64), (300, 750), (1024, 1024)])
@@ -123,7 +123,8 @@ def test_picture_and_film_show_the_colours_that_the_judge_knows(
 ) -> None:
     picture = draw_picture("一只猫", "ink", "7", size=size, format_=format_)
 
-    for kind, body in (("image", picture), ("video", make_video(picture, 5))):
-        colours = examine("job", kind, body)["shows"].partition("/")[2]
+    film = make_video(picture, 5)
+    for media, body in ((f"image/{format_}", picture), ("video/mp4", film)):
+        colours = examine("job", "a_stage", body, media)["shows"].partition("/")[2]
         assert are_near(colours, drawn_in("一只猫", "ink", "7"))
         assert not are_near(colours, drawn_in("一只猫", "ink", "8"))
