@@ -58,10 +58,10 @@ def _spread(found: Spread) -> list[str]:
 
 
 def hand_over(judgement: Judgement) -> Section:
-    """Return the gap between one job's end and the next one's start, beside a plain step."""
+    """Return the gap between one job's end and the next one's start, beside a plain hop."""
     lead = (
         "From the close of a job's run to the first acceptance of the job that got its slot, "
-        "counted only where that job was already waiting. The plain step, from an activity's "
+        "counted only where that job was already waiting. The plain hop, from an activity's "
         "completion to the start of the next in the same job (its record is written in between), "
         "is what the engine costs within a job in the same run."
     )
@@ -73,7 +73,7 @@ def hand_over(judgement: Judgement) -> Section:
             for what, found in (
                 ("hand-over (close to next image accepted)", stage.hand_over),
                 ("vendor idle (last generation's end to next image accepted)", stage.vendor_idle),
-                ("plain step (activity to activity)", stage.hops),
+                ("plain hop (activity to activity)", stage.hops),
             )
         ]
         blocks = [Table(("stage", "what", *_SPREAD), rows)]
@@ -87,6 +87,6 @@ def _ratio(stage: StageResult) -> str | None:
         return None
     share = stage.hand_over.total / makespan / (stage.limit or 1)
     return (
-        f"Stage {stage.name}: the median hand-over is {gap / hop:.1f} plain steps; "
+        f"Stage {stage.name}: the median hand-over is {gap / hop:.1f} plain hops; "
         f"all hand-overs together are {share:.1%} of the slots' time."
     )
