@@ -1,6 +1,6 @@
 """Hold the slot's samples, permits and the order of grants against the histories."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import accumulate, pairwise
@@ -32,8 +32,8 @@ LONG, TURN_OVER, HOPS = 3, 10.0, 12
 """A free place while runs wait is a finding after so many samples and seconds. A semaphore that
 continues as a new run grants nothing for two tasks and an activity, slow on a busy machine. So many
 of the longest hops beside SOON are enough if every service answered whenever it was asked."""
-SAMPLES, SHARE = 20, 0.2
-"""Least samples for a comparison of means, and the share by which they may differ."""
+SAMPLES = 20
+"""Least samples whose usual pause is known."""
 
 
 class Turn(NamedTuple):
@@ -73,8 +73,7 @@ class _View(NamedTuple):
         return (begin is None or begin <= self.until) and (end is None or end > self.since)
 
 
-Times = list[tuple[float | None, float | None]]
-Holds = dict[str, Times]
+Holds = dict[str, list[tuple[float | None, float | None]]]
 
 
 def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
@@ -95,7 +94,6 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
     yield from _granted_in_turn(queue)
     for stage in books.stages:
         yield from _samples(stage, queue, books, clocks=clocks, holds=holds)
-        yield from _means(stage, books, holds)
         yield from _idle(stage, books)
     yield from _permits(books)
 
@@ -137,7 +135,13 @@ def _samples(
     samples = _looks(stage, books)
     runs = [run for _, run in books.runs]
     starts = sorted(run.started or 0.0 for run in runs)
-    closes = sorted(run.closed for run in runs if run.closed is not None)
+    left = sorted(run.granted or run.closed or inf for run in runs)
+    known = [run for _, run in books.granted()]
+    heard = sorted(run.heard or inf for run in known)
+    grants = sorted(run.granted or inf for run in known)
+    closes = sorted(run.closed or inf for run in known)
+    # A semaphore decides before the permit arrives.
+    frees = sorted(begin or 0.0 for own in holds.values() for begin, _ in own)
     turns = sorted(queue, key=lambda turn: turn.key)
     gone = sum(run.granted is None for run in runs)
     ahead, behind = clocks.latest(SERVER, 0.0), clocks.earliest(SERVER, 0.0)
@@ -146,15 +150,18 @@ def _samples(
     every = 1 + len(samples) * len(queue) // LOOKS
     for number, (sample, _, end) in enumerate(samples):
         view = _View(sample, begins[number] - VIEW - ahead, end - behind)
-        # The runs that can wait or hold then; others' jobs are not known.
-        most = bisect_right(starts, view.until) - bisect_right(closes, view.since)
-        waiting = Number(0, None if books.foreign_jobs else most, missing=True)
-        yield from _sample(stage, view, books, holds=holds, waiting=waiting)
-        known = queue if number % every == 0 else []
+        # The runs that hold or wait all the time of the view at least, and those that can wait in
+        # it; others' jobs are not known.
+        held = bisect_left(grants, view.since) - bisect_right(closes, view.until)
+        least = bisect_left(heard, view.since) - bisect_right(frees, view.until)
+        most = bisect_right(starts, view.until) - bisect_left(left, view.since)
+        waiting = Number(max(0, least), None if books.foreign_jobs else most, missing=True)
+        yield from _sample(stage, view, books, holds=holds, held=held, waiting=waiting)
+        some = queue if number % every == 0 else []
         if books.foreign_jobs:
-            yield from _stranger(known, view)
-        elif known:
-            yield from _one_state(known, view, holds=holds, gone=gone)
+            yield from _stranger(some, view)
+        elif some:
+            yield from _one_state(some, view, holds=holds, gone=gone)
             # The places were asked for after the sample, and before the next one.
             yield from _places(turns, view._replace(until=ends[number] - behind), gone=gone)
     run = Subject(RUN, stage.number)
@@ -189,9 +196,10 @@ def _looks(stage: StageBook, books: Books) -> list[tuple[SlotSample, float, floa
 
 
 def _sample(
-    stage: StageBook, view: _View, books: Books, *, holds: Holds, waiting: Number
+    stage: StageBook, view: _View, books: Books, *, holds: Holds, held: int, waiting: Number
 ) -> Iterator[Finding]:
-    """Expect the limit, and only holders that can have held then, by their histories."""
+    """Expect the limit, as many holders as there are `held` in any case, and only such as can have
+    held then, by their histories."""
     known, limit, sample = {job.job_id: job for job in books.jobs}, books.limit, view.sample
     at, last = timestamp(sample.at), sample.holders[-1] if sample.holders else RUN
     named = Subject(last, stage.number)
@@ -222,6 +230,9 @@ def _sample(
         elif name in known and not any(view.touched(*hold) for hold in holds.get(name, ())):
             why = "which was not its time" if name in holds else "and has no permit in any history"
             yield holder.found("slots.holders", f"held the slot at {at}, {why}")
+    if len(sample.holders) < held:
+        text = f"{len(sample.holders)} held the slot at {at}, and {held} by the histories"
+        yield named.found("slots.holders", text, held, len(sample.holders))
     if limit is not None and len(set(sample.holders)) > limit:
         text = f"{', '.join(sample.holders)} held the slot at {at}, the limit being {limit}"
         yield named.found("slots.holders", text)
@@ -287,51 +298,6 @@ def _places(turns: list[Turn], view: _View, *, gone: int) -> Iterator[Finding]:
             ahead = place
         least += view.inside(turn.run.heard, turn.free)
         most += view.touched(turn.run.started, turn.run.granted)
-
-
-def _means(stage: StageBook, books: Books, holds: Holds) -> Iterator[Finding]:
-    """Expect the means over the samples to be those of the histories (Little's law): of the runs
-    that hold, and of the runs that hold or wait. A sample stands for the time around it."""
-    samples = [s for s in stage.samples if s.waiting is not None]
-    # Others' jobs hold and wait, too.
-    if len(samples) < SAMPLES or not stage.jobs or books.foreign_jobs:
-        return
-    first, last = samples[0].at, samples[-1].at
-    if first >= last:
-        return
-    runs = [run for job in stage.jobs.values() for run in job.executions]
-    held: Times = [(run.granted, run.closed) for run in runs if run.granted is not None]
-    most: Times = [each for job_id in stage.jobs for each in holds.get(job_id, ())]
-    heard: Times = [(run.heard or run.started, run.closed) for run in runs]
-    there: Times = [(run.started, run.closed) for run in runs]
-    ends = sum(not (first < (begin or first) and (end or last) < last) for begin, end in there)
-    holders = [len(s.holders) for s in samples]
-    inside = [len(s.holders) + (s.waiting or 0) for s in samples]
-    for name, counted, low, high, views, least in (
-        # A semaphore decides before the permit arrives, and learns of a close after it.
-        ("holders", holders, held, most, 2 * (stage.limit or 1), 0.1),
-        ("waiting", inside, heard, there, len(there) + ends, 1.0),
-    ):
-        gaps = [
-            (then.at - sample.at, n, more)
-            for (sample, then), (n, more) in zip(pairwise(samples), pairwise(counted), strict=True)
-        ]
-        seen = sum(gap * (n + more) / 2 for gap, n, more in gaps) / (last - first)
-        # A run that came and went within a long gap was not seen; a view lags at both ends.
-        unseen = sum(gap * max(1, abs(more - n)) / 2 for gap, n, more in gaps if gap > SLOW)
-        for mean, sign in ((_mean(low, first, last), 1), (_mean(high, first, last), -1)):
-            off = max(least, SHARE * mean) + (SLOW * views + unseen) / (last - first)
-            if sign * (mean - seen) > off:
-                text = (
-                    f"on average {seen:.2f} by the samples of the slot, {mean:.2f} by the histories"
-                )
-                numbers = (f"{mean:.2f}", f"{seen:.2f}")
-                yield Subject(RUN, stage.number).found(f"slots.{name}", text, *numbers)
-
-
-def _mean(times: Times, first: float, last: float) -> float:
-    inside = ((max(begin or first, first), min(end or last, last)) for begin, end in times)
-    return sum(max(0.0, end - begin) for begin, end in inside) / (last - first)
 
 
 def _idle(stage: StageBook, books: Books) -> Iterator[Finding]:

@@ -10,9 +10,8 @@ import pytest
 from loadtest.books import raw
 from loadtest.books.model import STEPS
 from loadtest.books.prompts import style
-from loadtest.judge.judge import Judgement, Verdict, judge
+from loadtest.judge.judge import Verdict, judge
 from loadtest.run.plan import planned
-from loadtest.times import instant
 from tests.loadtest.synthetic import T0, Row, Synthetic, convicted, job_id, named
 
 IMAGE, VIDEO = raw.LEDGERS["image"], raw.LEDGERS["video"]
@@ -405,73 +404,3 @@ def test_limit_that_was_never_reached_is_not_shown(honest: Synthetic) -> None:
 
     reasons = judge(honest.folder).reasons
     assert "reached_at_once>=expected: measured 1 in stage 2 (5 jobs)" in reasons
-
-
-JOBS, STEP = 30, 0.5
-Shown = Callable[[int, float], int]
-Thin = Callable[[list[Row]], list[Row]]
-
-
-def sampled(folder: Path, shown: Shown, thin: Thin = list) -> Synthetic:
-    """A run with samples every half second; `shown` gets how many are in the system, and since
-    when, and `thin` leaves some of the samples out."""
-    run = made(folder, str(JOBS))
-    jobs = [row["record"] for row in run.folder.rows(raw.STATES)]
-    times = [
-        (instant(job["created_at"]) or 0.0, instant(job["finished_at"]) or 0.0) for job in jobs
-    ]
-    first, last = min(times)[0], max(end for _, end in times)
-    rows: list[Row] = []
-    for at in (first + STEP * place for place in range(int((last - first) / STEP) + 1)):
-        inside = sum(begin <= at < end for begin, end in times)
-        waiting = shown(inside, at - first)
-        rows.append({"stage": 0, "at": at, "limit": 1, "holders": [], "waiting": waiting})
-    run.add(raw.SLOTS, thin(rows))
-    return run
-
-
-def means(judgement: Judgement) -> list[str]:
-    texts = [f.text for f in judgement.findings if f.rule == "slots.waiting"]
-    return [text for text in texts if text.startswith("on average")]
-
-
-@pytest.mark.parametrize(
-    ("shown", "thin", "holds"),
-    [
-        (lambda inside, since: inside, list, True),
-        (lambda inside, since: inside if since > 1.2 else 1, list, True),
-        (lambda inside, since: inside // 2, list, False),
-        (lambda inside, since: inside * 2, list, False),
-        # A machine without time looks seldom in the first half, in which most are in the system.
-        (
-            lambda inside, since: inside,
-            lambda rows: [*rows[: len(rows) // 2 : 10], *rows[len(rows) // 2 :]],
-            True,
-        ),
-        # The first look is ahead of most arrivals, and the next one behind many ends.
-        (
-            lambda inside, since: inside if since else 1,
-            lambda rows: [rows[0], *rows[len(rows) // 3 :]],
-            True,
-        ),
-    ],
-    ids=[
-        *("true", "late at the beginning", "half of them unseen", "twice as many"),
-        *("few where many wait", "they came and went in a gap"),
-    ],
-)
-def test_samples_of_the_slot_fit_the_jobs(
-    tmp_path: Path, shown: Shown, thin: Thin, *, holds: bool
-) -> None:
-    assert (not means(judge(sampled(tmp_path, shown, thin).folder))) is holds
-
-
-def test_open_jobs_are_in_the_system(tmp_path: Path) -> None:
-    run = sampled(tmp_path, lambda inside, since: max(inside, JOBS // 2))
-
-    def reopen(rows: list[Row]) -> None:
-        for row in rows[JOBS // 2 :]:
-            row["job"] |= GOES_ON
-
-    run.edit(raw.JOBS, reopen)
-    assert means(judge(run.folder)) == []

@@ -86,6 +86,29 @@ def test_wrong_view_is_convicted(honest: Synthetic, shown: Row, rule: str, accus
     assert accused in convicted(honest, rule)
 
 
+@pytest.mark.parametrize(
+    ("shown", "rule", "limit"),
+    [
+        ({"holders": []}, "slots.holders", 1),
+        ({"holders": []}, "slots.holders", 2),
+        ({"waiting": 0}, "slots.waiting", 1),
+        ({"waiting": 2}, "slots.waiting", 2),
+    ],
+)
+def test_view_counts_what_the_histories_have(
+    honest: Synthetic, shown: Row, rule: str, limit: int
+) -> None:
+    """Of several places, or beside jobs of others, no instant is known as a whole."""
+    honest.told(raw.RUN, limit=limit)
+    honest.add(raw.FOREIGN, [{"job_id": "job-other", "known": True}] * (limit == 1))
+    moments = [granted(honest) + after for after in (1.02, 1.03, 1.04)]
+    look(honest, *moments, limit=limit)
+    assert convicted(honest, rule) == set()
+
+    look(honest, *moments, limit=limit, **shown)
+    assert convicted(honest, rule) != set()
+
+
 def test_slow_view_is_judged_over_its_duration(honest: Synthetic) -> None:
     """The API was frozen behind its question, and answered when the holder had long ended."""
     before, after = granted(honest) - 3.0, granted(honest) + 0.9
