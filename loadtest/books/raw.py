@@ -5,10 +5,9 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 SCHEMA = 4
-Number = TypeVar("Number", int, float)
 
 # Larger than any record of a run; more is not read.
 LARGEST_ROWS, LARGEST_FILE, LONGEST_ROW = 1024**3, 64 * 1024**2, 16 * 1024**2
@@ -132,7 +131,7 @@ def parsed(text: str) -> Any:
         object_pairs_hook=_once,
         parse_constant=_number,
         parse_float=_number,
-        parse_int=_whole,
+        parse_int=_number,
     )
     if "\\u" in text:
         # Half of a character can't be written into a report.
@@ -148,14 +147,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _number(text: str) -> float:
-    return _bounded(float(text))
-
-
-def _whole(text: str) -> int:
-    return _bounded(int(text))
-
-
-def _bounded(number: Number) -> Number:
+    number = int(text) if text.removeprefix("-").isdigit() else float(text)
     if not abs(number) <= LARGEST_NUMBER:
         raise ValueError("a number in it is none, or beyond all bounds")
     return number

@@ -45,7 +45,7 @@ METRICS = {
 }
 # At most 1, or 100%.
 SHARES = {"success_rate", "efficiency"}
-SYMBOLS = {"limit": "the slot limit", "expected": "min(jobs, limit)", "jobs": "jobs of the stage"}
+SYMBOLS = ("limit", "expected", "jobs")
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
     ">=": operator.ge,
