@@ -4,6 +4,7 @@ import heapq
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf
 
 from loadtest.books.executions import DRAIN
 from loadtest.books.facts import Generation
@@ -133,7 +134,7 @@ def within(intervals: list[Interval], stage: StageBook) -> list[Interval]:
     return [i for i in intervals if i.begin <= stage.ended and i.end >= stage.began]
 
 
-def sweep(intervals: Iterable[Interval], limit: int) -> Sweep:
+def sweep(intervals: Iterable[Interval], limit: float = inf) -> Sweep:
     """Sweep over the intervals in the order of their beginnings."""
     active: list[tuple[float, str]] = []
     most, at, count = 0, None, 0

@@ -105,7 +105,7 @@ def _lives(
         Interval(each.name, clocks.latest(SERVER, each.begin), clocks.earliest(SERVER, each.end))
         for each in acts
     ]
-    if (most := sweep(lives, len(lives) + 1).most) > len(names):
+    if (most := sweep(lives).most) > len(names):
         text = f"{most} processes were at work at a time, and {len(names)} known: {what}"
         yield run.found("processes.name", text)
     begun = {name: starts(books, name) for name in names}

@@ -83,7 +83,7 @@ def kills(judgement: Judgement) -> int:
     if books.processes and books.steady.issuperset(books.workers):
         return 0
     times = at_work(books)
-    replaced = len(times) - sweep(times, len(times) + 1).most
+    replaced = len(times) - sweep(times).most
     return max(replaced, len({name for _, name, _ in left(books)}))
 
 
@@ -133,11 +133,8 @@ def _setting(judgement: Judgement) -> Iterator[Tried]:
 
 def _most_open(books: Books, stage: int) -> int:
     """Return the most jobs of a stage that were open at once, by the histories."""
-    runs = [run for job, run in books.runs if job.stage == stage]
-    open_ = [
-        Interval("", run.started, run.closed or inf) for run in runs if run.started is not None
-    ]
-    return sweep(open_, len(open_) + 1).most
+    own = (run for job, run in books.runs if job.stage == stage and run.started is not None)
+    return sweep(Interval("", run.started or 0.0, run.closed or inf) for run in own).most
 
 
 def _harm_to_services(judgement: Judgement) -> Iterator[Tried]:

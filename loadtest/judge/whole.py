@@ -157,7 +157,7 @@ def _plan(books: Books, run: Subject) -> Iterator[Finding]:
     if plan.get("concurrency") and not books.struck:
         sent = (each for job in books.jobs for each in job.submissions)
         waiting = [Interval(str(each.job_id), each.sent, each.answered) for each in sent]
-        expected["plan.concurrency"] = Number(sweep(waiting, len(waiting) + 1).most, None)
+        expected["plan.concurrency"] = Number(sweep(waiting).most, None)
     yield from run.differ(raw.RUN, facts, expected)
     for text in (text for text in DEFAULTS if parse(text).metric not in metrics):
         yield run.found("run.plan.thresholds", f"it is not held against {text}")
