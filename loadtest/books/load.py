@@ -4,22 +4,8 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
-from loadtest.books import raw, seal
-from loadtest.books.facts import (
-    Generation,
-    Injected,
-    Reading,
-    Receipt,
-    Row,
-    Shown,
-    SlotSample,
-    StoredFile,
-    Submission,
-    mapping,
-    owner,
-    read,
-    whole,
-)
+from loadtest.books import facts, raw, seal
+from loadtest.books.facts import Row, mapping, owner, read, whole
 from loadtest.books.histories import read_file
 from loadtest.books.model import STEPS, Books, JobFacts, StageBook
 from loadtest.books.raw import Damaged, RunFolder
@@ -50,7 +36,7 @@ def _load(folder: RunFolder) -> Books:
         # What each vendor reports of itself.
         vendors={name: mapping(body) for name, body in vendors.items()},
         replay=folder.read(raw.REPLAY),
-        clocks=[read(Reading, row) for row in folder.rows(raw.CLOCKS)],
+        clocks=[read(facts.Reading, row) for row in folder.rows(raw.CLOCKS)],
     )
     books.stages = [_stage(row, books.limit) for row in folder.rows(raw.STAGES)]
     chaos = mapping(folder.read(raw.CHAOS))
@@ -111,30 +97,30 @@ def _staged(folder: RunFolder, books: Books) -> None:
     stages = {stage.number: stage for stage in books.stages}
     tags = {stage.tag: stage for stage in books.stages}
 
-    def facts(stage: StageBook, job_id: object, name: str, row: Row) -> JobFacts:
+    def known(stage: StageBook, job_id: object, name: str, row: Row) -> JobFacts:
         job = stage.jobs.setdefault(str(job_id), JobFacts(str(job_id), stage.number))
         job.rows.setdefault(name, []).append(row)
         return job
 
     for row in folder.rows(raw.SUBMITS):
         if (stage := stages.get(whole(row.get("stage")))) is not None:
-            submit = read(Submission, row)
+            submit = read(facts.Submission, row)
             if submit.job_id is None:
                 stage.refused.append(submit)
             else:
-                facts(stage, submit.job_id, raw.SUBMITS, row).submissions.append(submit)
+                known(stage, submit.job_id, raw.SUBMITS, row).submissions.append(submit)
     for row in folder.rows(raw.JOBS):
         stage, shown = stages.get(whole(row.get("stage"))), mapping(row.get("job"))
         if stage is not None and (job_id := shown.get("job_id")) is not None:
-            job = read(Shown, shown | {"listed": row.get("listed")})
-            facts(stage, job_id, raw.JOBS, row).api.append(job)
+            job = read(facts.Shown, shown | {"listed": row.get("listed")})
+            known(stage, job_id, raw.JOBS, row).api.append(job)
     for row in folder.rows(raw.EXECUTIONS):
         stage = tags.get(str(row.get("tag")))
         if stage is not None and row.get("job_id"):
-            facts(stage, row["job_id"], raw.EXECUTIONS, row)
+            known(stage, row["job_id"], raw.EXECUTIONS, row)
     for row in folder.rows(raw.SLOTS):
         if (stage := stages.get(whole(row.get("stage")))) is not None:
-            stage.samples.append(read(SlotSample, row | {"row": row}))
+            stage.samples.append(read(facts.SlotSample, row | {"row": row}))
         else:
             books.strays.append(("slots.stage", "the run", "a sample of the slot is of no stage"))
 
@@ -154,11 +140,11 @@ def _of_jobs(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> None
     for job, row in rows(raw.STATES):
         body, problem = mapping(row.get("record")), row.get("problem")
         missing = {"problem": str(problem or "empty")} if problem or not body else None
-        job.record = read(Shown, missing or body | {"problem": None})
+        job.record = read(facts.Shown, missing or body | {"problem": None})
     for job, row in rows(raw.FILES):
-        job.files[str(row.get("kind"))] = read(StoredFile, row)
+        job.files[str(row.get("kind"))] = read(facts.StoredFile, row)
     for job, row in rows(raw.RECEIPTS, "a callback was received for it, and no book knows it"):
-        job.receipts.append(read(Receipt, row))
+        job.receipts.append(read(facts.Receipt, row))
     for _ in rows(raw.FRAMES, "a frame shows it, and no book knows it"):
         pass
 
@@ -171,7 +157,7 @@ def _of_vendors(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> N
             # The vendor calls its own id `job_id`.
             ids: Row = {"vendor_id": row.get("job_id", ""), "external_id": row.get("external_id")}
             ids |= {"step": step, "job_id": job_id, "attempt": attempt, "row": row}
-            generation = read(Generation, row | ids)
+            generation = read(facts.Generation, row | ids)
             books.ledgers.setdefault(step, []).append(generation)
             if (job := jobs.get(job_id or "")) is not None:
                 job.generations.append(generation)
@@ -185,14 +171,14 @@ def _of_vendors(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> N
             text = f"a fault met {name}, which is of no job"
             books.strays.append(("faults.external_id", "the run", text))
         else:
-            job.faults.append(read(Injected, row | {"service": service}))
+            job.faults.append(read(facts.Injected, row | {"service": service}))
             job.rows.setdefault(raw.FAULTS, []).append(row)
     for job in jobs.values():
         job.generations.sort(key=lambda made: made.accepted or 0.0)
     books.foreign_jobs = {str(row["job_id"]): row for row in folder.rows(raw.FOREIGN)}
 
 
-def _during(generation: Generation, books: Books) -> bool:
+def _during(generation: facts.Generation, books: Books) -> bool:
     """Whether a foreign generation was under way while a stage ran."""
     if generation.accepted is None or not books.stages:
         return False

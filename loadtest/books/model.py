@@ -1,26 +1,15 @@
 """All that the books say of a job, of a stage and of a run, and who keeps which book."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from math import inf
 from typing import Any, NamedTuple
 
+from loadtest.books import facts
 from loadtest.books.executions import Activity, Execution, Signal
-from loadtest.books.facts import (
-    Generation,
-    Injected,
-    Reading,
-    Receipt,
-    Row,
-    Shown,
-    SlotSample,
-    StoredFile,
-    Submission,
-    Transition,
-    mapping,
-    read,
-)
+from loadtest.books.facts import Generation, Row, SlotSample, Submission, mapping
 from loadtest.books.seal import Seal
 
 RESET, START_AGAIN, DELETE = "reset", "start again", "delete"
@@ -66,15 +55,15 @@ class JobFacts:
     job_id: str
     stage: int
     submissions: list[Submission] = field(default_factory=list)
-    api: list[Shown] = field(default_factory=list)
-    record: Shown | None = None
+    api: list[facts.Shown] = field(default_factory=list)
+    record: facts.Shown | None = None
     executions: list[Execution] = field(default_factory=list)
     generations: list[Generation] = field(default_factory=list)
     rows: dict[str, list[Row]] = field(default_factory=dict)
     """What each raw file says of the job, as it says it."""
-    faults: list[Injected] = field(default_factory=list)
-    receipts: list[Receipt] = field(default_factory=list)
-    files: dict[str, StoredFile] = field(default_factory=dict)
+    faults: list[facts.Injected] = field(default_factory=list)
+    receipts: list[facts.Receipt] = field(default_factory=list)
+    files: dict[str, facts.StoredFile] = field(default_factory=dict)
 
     @property
     def status(self) -> str | None:
@@ -115,7 +104,7 @@ class JobFacts:
         return self.status in ENDS
 
     @property
-    def changes(self) -> tuple[Transition, ...]:
+    def changes(self) -> tuple[facts.Transition, ...]:
         return self.record.transitions if self.record else ()
 
     def has_fault(self, *where: str, external_id: str | None = None) -> bool:
@@ -160,7 +149,7 @@ class StageBook:
     def holders(self) -> set[str]:
         """Whom the samples of the slot, and the views at the stage's edges, show as holders."""
         edges = (mapping(self.row.get(name)) for name in ("slots_before", "slots_after"))
-        looks = [*self.samples, *(read(SlotSample, view | {"at": 0.0}) for view in edges)]
+        looks = [*self.samples, *(facts.read(SlotSample, view | {"at": 0.0}) for view in edges)]
         return {name for look in looks for name in look.holders}
 
 
@@ -179,7 +168,7 @@ class Books:
     """What a book has of no job and no stage of the run: the rule, the job's name, and a text."""
     faults: dict[str, list[int]] = field(default_factory=dict)
     """The numbers of the faults in each vendor's trace."""
-    clocks: list[Reading] = field(default_factory=list)
+    clocks: list[facts.Reading] = field(default_factory=list)
     seal: Seal = field(default_factory=Seal)
     torn: dict[str, int] = field(default_factory=dict)
     replay: dict[str, Any] | None = None
@@ -344,29 +333,18 @@ CALLBACK, RUNNERS = "callback", "loadtest"
 """The receiver's process, and the runner's own."""
 PROCESSES = {"image": "mock-comfyui", "video": "mock-kling"}
 """The mocks' processes, by stage: their restart costs counts, and what was not noted yet."""
-LOAD_TEST, SERVICES = "the load test", "our services"
-SERVER, MOCKS = "the Temporal server", "the mocks"
+KEPT_BY = {
+    "runner": "the load test",
+    "files": "the load test",
+    "API and records": "our services",
+    "slot": "our services",
+    "receipts": "our services",
+    "Temporal": "the Temporal server",
+    "ledgers": "the mocks",
+}
+"""The books, and whose code keeps each: code bases that share nothing that decides."""
 
 
-class Witness(NamedTuple):
-    """A book, and whose code keeps it."""
-
-    name: str
-    code: str
-
-
-RUNNER, FILES = Witness("runner", LOAD_TEST), Witness("files", LOAD_TEST)
-RECORDS = Witness("API and records", SERVICES)
-SLOT, RECEIPTS = Witness("slot", SERVICES), Witness("receipts", SERVICES)
-TEMPORAL, LEDGERS = Witness("Temporal", SERVER), Witness("ledgers", MOCKS)
-WITNESSES = (RUNNER, FILES, RECORDS, SLOT, RECEIPTS, TEMPORAL, LEDGERS)
-
-
-def witnesses(*, mocked: bool) -> tuple[Witness, ...]:
-    """Return the books of a run: real vendors show us none of theirs."""
-    return tuple(each for each in WITNESSES if mocked or each is not LEDGERS)
-
-
-def codes(known: tuple[Witness, ...] = WITNESSES) -> tuple[str, ...]:
-    """Return the code bases that keep these books; they share nothing that decides."""
-    return tuple(dict.fromkeys(each.code for each in known))
+def codes(books: Iterable[str] = KEPT_BY) -> tuple[str, ...]:
+    """Return the code bases that keep these books."""
+    return tuple(dict.fromkeys(KEPT_BY[name] for name in books))

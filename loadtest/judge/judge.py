@@ -8,18 +8,14 @@ from functools import cached_property
 from typing import Any
 
 from loadtest.books.load import load
-from loadtest.books.model import (
-    DELETE,
-    ENDS,
-    Books,
-    StageBook,
-    stage_name,
-)
+from loadtest.books.model import DELETE, ENDS, Books, StageBook, stage_name
 from loadtest.books.raw import RUN, Damaged, RunFolder
 from loadtest.judge import (
     callbacks,
     chances,
     conserved,
+    fates,
+    intervals,
     ledgers,
     processes,
     reference,
@@ -31,25 +27,7 @@ from loadtest.judge import (
 from loadtest.judge.clocks import Clocks, clocks
 from loadtest.judge.compare import Finding
 from loadtest.judge.conserved import CONDITIONED, DUPLICATED, LOST, ORPHANED, REPORTED
-from loadtest.judge.fates import (
-    CallbackBook,
-    FaultBook,
-    RetryBook,
-    callback_book,
-    fault_book,
-    retry_book,
-)
-from loadtest.judge.intervals import (
-    IN_WORDS,
-    TEMPORAL,
-    VENDORS,
-    Interval,
-    Sweep,
-    by_book,
-    sweep,
-    within,
-)
-from loadtest.judge.pace import Spread, Timing, hand_overs, schedule, spread, timing
+from loadtest.judge.pace import Spread, Timing, hand_overs, spread, timing
 from loadtest.judge.threshold import DEFAULTS, Threshold, parse
 from loadtest.times import duration, timestamp
 
@@ -90,15 +68,15 @@ class StageResult:
     why: str
     limit: int | None
     counts: dict[str, int]
-    at_once: dict[str, Sweep]
+    at_once: dict[str, intervals.Sweep]
     sampled_at_once: int | None
     pace: Timing
     hand_over: Spread
     vendor_idle: Spread
     hops: Spread
-    retries: RetryBook
-    faults: FaultBook
-    callbacks: CallbackBook
+    retries: fates.RetryBook
+    faults: fates.FaultBook
+    callbacks: fates.CallbackBook
     history_events: Spread
     history_tasks: Spread
     history_bytes: Spread
@@ -227,8 +205,8 @@ def judge_books(books: Books) -> Judgement:
             raise Damaged(f"{RUN} is damaged: its plan has no threshold in {text!r:.100}") from None
     known.stepped += whole.forgotten(books)
     found = [] if known.stepped else list(findings(books, known))
-    intervals = by_book(books, known.offsets)
-    stages = [judge_stage(stage, books, intervals) for stage in books.stages]
+    times = intervals.by_book(books, known.offsets)
+    stages = [judge_stage(stage, books, times) for stage in books.stages]
     if not known.stepped:
         found += [finding for stage in stages for finding in _of_stage(stage)]
     for stage in stages:
@@ -285,10 +263,11 @@ def _condition(threshold: Threshold, stages: list[StageResult]) -> Condition:
 def _of_stage(stage: StageResult) -> Iterator[Finding]:
     """Return the findings of a stage's own measures."""
     for book, swept in stage.at_once.items():
+        witness = intervals.IN_WORDS[book]
         for pair in swept.pairs:
             text = (
                 f"ran beside {pair.first} for {duration(pair.end - pair.begin)} from "
-                f"{timestamp(pair.begin)} by {IN_WORDS[book]}, the limit being {stage.limit}"
+                f"{timestamp(pair.begin)} by {witness}, the limit being {stage.limit}"
             )
             yield Finding(conserved.OVERLAP, pair.second, stage.number, text)
     for rule, named in (
@@ -299,11 +278,11 @@ def _of_stage(stage: StageResult) -> Iterator[Finding]:
 
 
 def judge_stage(
-    stage: StageBook, books: Books, intervals: dict[str, list[Interval]]
+    stage: StageBook, books: Books, times: dict[str, list[intervals.Interval]]
 ) -> StageResult:
     """Measure one stage; what follows from the findings of the whole run is counted later."""
     jobs = list(stage.jobs.values())
-    pairs = hand_overs(schedule(stage)) if books.mocked else []
+    pairs = hand_overs(stage) if books.mocked else []
     runs = [job.execution for job in jobs if job.execution]
     status = Counter(job.status for job in jobs)
     opened = sum(n for name, n in status.items() if name is not None and name not in ENDS)
@@ -319,15 +298,18 @@ def judge_stage(
             **{end: status[end] for end in ENDS},
             "still open": opened,
         },
-        at_once={name: sweep(within(i, stage), stage.limit or 1) for name, i in intervals.items()},
+        at_once={
+            name: intervals.sweep(intervals.within(own, stage), stage.limit or 1)
+            for name, own in times.items()
+        },
         sampled_at_once=max((len(s.holders) for s in stage.samples), default=None),
         pace=timing(stage),
         hand_over=spread(hold.begin - last.end for last, hold in pairs),
         vendor_idle=spread(hold.begin - last.vendor_end for last, hold in pairs),
         hops=spread(hop for run in runs for hop in run.hops),
-        retries=retry_book(jobs),
-        faults=fault_book(jobs),
-        callbacks=callback_book(jobs) if books.callbacks_known else CallbackBook(),
+        retries=fates.retry_book(jobs),
+        faults=fates.fault_book(jobs),
+        callbacks=fates.callback_book(jobs) if books.callbacks_known else fates.CallbackBook(),
         history_events=spread(run.events for run in runs),
         history_tasks=spread(run.workflow_tasks for run in runs),
         history_bytes=spread(run.bytes for run in runs),
@@ -348,7 +330,8 @@ def _count(result: StageResult, books: Books, found: list[Finding]) -> None:
     most = [
         found.most
         for name, found in result.at_once.items()
-        if (name != VENDORS or books.mocked) and (name != TEMPORAL or found.intervals)
+        if (name != intervals.VENDORS or books.mocked)
+        and (name != intervals.TEMPORAL or found.intervals)
     ]
     planned, known = counts["planned"], books.callbacks_known
     unaccounted = len(result.retries.unaccounted) + len(result.faults.unaccounted)

@@ -4,7 +4,6 @@ import heapq
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
@@ -108,10 +107,6 @@ def lower_bound(jobs: Iterable[tuple[float, float]], limit: int) -> float | None
     return max(longest, worst)
 
 
-# More at once is not limited by the slot.
-MOST_SLOTS = 1000
-
-
 class Hold(NamedTuple):
     """A job holding a slot: first acceptance by a vendor to the close of its run."""
 
@@ -122,23 +117,25 @@ class Hold(NamedTuple):
     end: float
 
 
-def schedule(stage: StageBook) -> list[list[Hold]]:
-    """Return the slots of a stage, each with the jobs that it served in order."""
-    slots: list[list[Hold]] = [[] for _ in range(min(stage.limit or 1, MOST_SLOTS))]
-    free = [(-math.inf, number) for number in range(len(slots))]
-    # The books don't say which slot a job had: of several, the one that fell free first is the one
-    # that the next job had waited for.
-    for hold in sorted(filter(None, map(_hold, stage.jobs.values())), key=lambda hold: hold.begin):
-        _, number = heapq.heappop(free)
-        slots[number].append(hold)
-        heapq.heappush(free, (hold.end, number))
-    return slots
+def holds(stage: StageBook) -> list[Hold]:
+    """Return the holds of a stage in the order of their beginnings."""
+    return sorted(filter(None, map(_hold, stage.jobs.values())), key=lambda hold: hold.begin)
 
 
-def hand_overs(slots: list[list[Hold]]) -> list[tuple[Hold, Hold]]:
-    """Return each job with the next one of its slot, if that had waited for it."""
-    pairs = (pair for slot in slots for pair in pairwise(slot))
-    return [(last, hold) for last, hold in pairs if hold.asked <= last.end]
+def hand_overs(stage: StageBook) -> list[tuple[Hold, Hold]]:
+    """Return each hold with the next one of its slot, if that job had waited for it.
+
+    The books don't say which slot a job had: of several, the one that fell free first is the one
+    that the next job had waited for.
+    """
+    held, pairs = list[tuple[float, int, Hold]](), []
+    for number, hold in enumerate(holds(stage)):
+        if number >= (stage.limit or 1):
+            *_, last = heapq.heappop(held)
+            if hold.asked <= last.end:
+                pairs.append((last, hold))
+        heapq.heappush(held, (hold.end, number, hold))
+    return pairs
 
 
 def _hold(job: JobFacts) -> Hold | None:

@@ -10,7 +10,7 @@ from rich.console import Console
 from loadtest.books.executions import Execution
 from loadtest.books.load import load
 from loadtest.books.model import Books, JobFacts
-from loadtest.judge.pace import hand_overs, percentile, schedule
+from loadtest.judge.pace import hand_overs, holds, percentile
 from loadtest.run.plan import planned
 from loadtest.run.session import run_plan
 from tools.bench.stack import StackUnderTest, hops
@@ -68,11 +68,10 @@ async def _run(stack: StackUnderTest, jobs: int, folder: Path) -> RunTimes:
 def of_books(books: Books, sampled: Sequence[float]) -> RunTimes:
     """A run's figures from its books, in the order of the slot."""
     [stage] = books.stages
-    slots = schedule(stage)
-    pairs = hand_overs(slots)
+    pairs = hand_overs(stage)
     if not pairs:
         raise RuntimeError("the books show no job that followed another one")
-    work = [each for holds in slots for each in holds]
+    work = holds(stage)
     begin = min(job.submission.planned for job in stage.jobs.values() if job.submission)
     pauses = [idle(last.job, hold.begin) for last, hold in pairs]
     service = sum(g.seconds for job in stage.jobs.values() for g in job.generations if g.good)
@@ -81,7 +80,7 @@ def of_books(books: Books, sampled: Sequence[float]) -> RunTimes:
         hand_overs=tuple(hold.begin - last.end for last, hold in pairs),
         idles=tuple(filter(None, pauses)),
         betweens=tuple(filter(None, (between(each.job) for each in work))),
-        makespan_ratio=(max(each.end for each in work) - begin) / service * len(slots),
+        makespan_ratio=(max(each.end for each in work) - begin) / service * (stage.limit or 1),
     )
 
 

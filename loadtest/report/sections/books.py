@@ -3,20 +3,7 @@
 from collections.abc import Callable
 from itertools import chain
 
-from loadtest.books.model import (
-    ENDS,
-    FILES,
-    LEDGERS,
-    RECEIPTS,
-    RECORDS,
-    RUNNER,
-    TEMPORAL,
-    JobFacts,
-    StageBook,
-    Witness,
-    codes,
-    witnesses,
-)
+from loadtest.books.model import ENDS, KEPT_BY, JobFacts, StageBook, codes
 from loadtest.judge.fates import (
     AGAIN,
     BY_RETRY,
@@ -46,18 +33,18 @@ from loadtest.report.page import (
 from loadtest.times import duration
 
 _KINDS = ("lost", "duplicated", "orphaned", "charged_twice", "disagreements", "still open")
-Counted = tuple[Witness, str, Callable[[JobFacts], bool]]
+Counted = tuple[str, str, Callable[[JobFacts], bool]]
 _COUNTED: tuple[Counted, ...] = (
-    (RUNNER, "accepted by the API", lambda job: bool(job.submissions)),
-    (RECORDS, "listed by the API and ended", lambda job: job.status in ENDS),
+    ("runner", "accepted by the API", lambda job: bool(job.submissions)),
+    ("API and records", "listed by the API and ended", lambda job: job.status in ENDS),
     (
-        RECORDS,
+        "API and records",
         "with a record that has ended",
         lambda job: job.record is not None and job.record.status in ENDS,
     ),
-    (RECEIPTS, "with a callback received", lambda job: bool(job.receipts)),
+    ("receipts", "with a callback received", lambda job: bool(job.receipts)),
     (
-        TEMPORAL,
+        "Temporal",
         "with a history that is closed",
         lambda job: job.execution is not None and job.execution.closed is not None,
     ),
@@ -71,14 +58,15 @@ def _of_step(step: str, *, is_shown: bool) -> list[Counted]:
     def has_good(job: JobFacts) -> bool:
         return any(generation.good for generation in job.of(step))
 
-    made: Counted = (LEDGERS, f"whose {step} succeeded", has_good)
-    return [(FILES, f"whose {step} is whole", is_whole), *([made] if is_shown else [])]
+    made: Counted = ("ledgers", f"whose {step} succeeded", has_good)
+    return [("files", f"whose {step} is whole", is_whole), *([made] if is_shown else [])]
 
 
 def conservation(judgement: Judgement) -> Section:
     """Return the sums, the books beside each other, and how often they differ."""
     stages = judgement.books.stages
-    books = witnesses(mocked=bool(judgement.books.mocks))
+    # Real vendors show us none of their books.
+    books = [name for name in KEPT_BY if judgement.books.mocks or name != "ledgers"]
     keepers = codes(books)
     lead = (
         "submitted = succeeded + degraded + failed + cancelled + still open, and still open must "
@@ -92,7 +80,7 @@ def conservation(judgement: Judgement) -> Section:
         for each in judgement.books.pipeline
     )
     counted = [
-        row(book.name, book.code, text, *(str(sum(map(has, s.jobs.values()))) for s in stages))
+        row(book, KEPT_BY[book], text, *(str(sum(map(has, s.jobs.values()))) for s in stages))
         for book, text, has in chain(_COUNTED, *of_steps)
     ]
     differences = [row(kind, *_counts(judgement.stages, kind)) for kind in _KINDS]

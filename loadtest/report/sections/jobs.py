@@ -8,12 +8,10 @@ from typing import Any
 from urllib.parse import quote
 
 from loadtest.books.facts import Generation
-from loadtest.books.model import LEDGERS, SLOT, Books, JobFacts, StageBook, codes
-from loadtest.books.model import RECORDS as JOURNAL
-from loadtest.books.model import TEMPORAL as HISTORIES
+from loadtest.books.model import KEPT_BY, Books, JobFacts, StageBook, codes
 from loadtest.judge.intervals import RECORDS, TEMPORAL, VENDORS
 from loadtest.judge.judge import Judgement, StageResult
-from loadtest.judge.pace import hand_overs, schedule
+from loadtest.judge.pace import hand_overs
 from loadtest.report.page import (
     BAD,
     GOOD,
@@ -41,9 +39,9 @@ _COLOURS = ("image", "video")
 _MARKS = (("mark", "callback received"), ("fault", "fault injected"))
 _EVENTS = (("slot", "hand-over"), *_MARKS, ("kill", "process restarted"))
 _BOOKS = {
-    VENDORS: (LEDGERS, "first accepted to last finished, by the vendors' clocks"),
-    RECORDS: (JOURNAL, "running to end"),
-    TEMPORAL: (HISTORIES, "permit in force to run closed"),
+    VENDORS: ("ledgers", "first accepted to last finished, by the vendors' clocks"),
+    RECORDS: ("API and records", "running to end"),
+    TEMPORAL: ("Temporal", "permit in force to run closed"),
 }
 
 
@@ -82,7 +80,7 @@ def proof(judgement: Judgement) -> Section:
         for name in books:
             for pair in result.at_once[name].pairs:
                 text = (
-                    f"Stage {result.name}, {_BOOKS[name][0].name}: {pair.second} began at "
+                    f"Stage {result.name}, {_BOOKS[name][0]}: {pair.second} began at "
                     f"{timestamp(pair.begin)} while {pair.first} still ran, for "
                     f"{duration(pair.end - pair.begin)}."
                 )
@@ -113,14 +111,14 @@ def _at_once(stage: StageResult, name: str) -> Cells:
     else:
         verdict = Cell("holds", GOOD)
     numbers = (str(found.intervals), str(found.most), str(limit), timestamp(found.at))
-    return row(stage.name, book.name, book.code, text, *numbers, verdict)
+    return row(stage.name, book, KEPT_BY[book], text, *numbers, verdict)
 
 
 def _sampled(stage: StageResult) -> Cells:
     most, limit = stage.sampled_at_once or 0, stage.limit or 0
     verdict = Cell("holds", GOOD) if most <= limit else Cell("broken", BAD)
     text = "holders in a sample"
-    return row(stage.name, SLOT.name, SLOT.code, text, "–", str(most), str(limit), "–", verdict)
+    return row(stage.name, "slot", KEPT_BY["slot"], text, "–", str(most), str(limit), "–", verdict)
 
 
 def lanes(judgement: Judgement) -> Chart | None:
@@ -148,7 +146,7 @@ def _events(books: Books, stage: StageBook) -> Iterator[Lane]:
         "hand-over",
         [
             Bar(before.end, after.begin, "slot", f"{after.job.job_id}, {duration(seconds)}")
-            for before, after in hand_overs(schedule(stage))
+            for before, after in hand_overs(stage)
             if (seconds := after.begin - before.end) > 0
         ],
     )

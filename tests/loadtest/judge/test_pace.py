@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from loadtest.books.facts import Generation, Shown, Submission
 from loadtest.books.model import JobFacts, StageBook
-from loadtest.judge.pace import hand_overs, lower_bound, percentile, schedule, spread
+from loadtest.judge.pace import hand_overs, lower_bound, percentile, spread
 
 
 def made(
@@ -51,21 +51,27 @@ def test_hand_over_is_from_a_close_to_the_next_acceptance() -> None:
         made("image", 3, 5, attempt=2),
         made("video", 5, 9),
     ]
-    found = schedule(
-        book([fact("a", 0, generations, end=10), fact("b", 0, [made("image", 12, 13)], end=13)])
-    )
+    jobs = [fact("a", 0, generations, end=10), fact("b", 0, [made("image", 12, 13)], end=13)]
 
-    [(last, hold)] = hand_overs(found)
+    [(last, hold)] = hand_overs(book(jobs))
     assert (hold.begin - last.end, hold.begin - last.vendor_end) == (2, 3)
 
 
 def test_idle_slot_without_waiting_jobs_has_no_gap() -> None:
     jobs = [fact("a", 0, [made("image", 1, 2)], end=2), fact("b", 7, [made("image", 8, 9)], end=9)]
-    assert hand_overs(schedule(book(jobs))) == []
+    assert hand_overs(book(jobs)) == []
 
 
-def test_without_generations_a_slot_is_empty() -> None:
-    assert schedule(book([])) == [[]]
+def test_place_that_fell_free_first_is_the_one_that_was_waited_for() -> None:
+    jobs = [
+        fact("a", 0, [made("image", 1, 9)], end=9),
+        fact("b", 0, [made("image", 2, 4)], end=4),
+        fact("c", 0, [made("image", 5, 8)], end=8),
+        fact("d", 0, [], end=9),
+    ]
+    assert [(last.job.job_id, hold.job.job_id) for last, hold in hand_overs(book(jobs, 2))] == [
+        ("b", "c")
+    ]
 
 
 PLANNED = st.lists(
