@@ -40,6 +40,8 @@ from .state import MEMO_SETTINGS, Found, SemaphoreState, turn
 # The listing is eventually consistent, so the first one may lack runs that just started.
 LISTING_PAUSE_SECONDS = 1.0
 AT_ONCE = 20
+# The watchdog starts the next semaphore a second after the last one.
+GAP = timedelta(seconds=5)
 # A run that was killed so recently, while no semaphore watched, may have left something running.
 RECENT = timedelta(hours=1)
 CLOSES = tuple(
@@ -60,7 +62,7 @@ async def find(client: Client, name: str, *, run_id: str, now: datetime) -> Foun
     histories have the permits that were signalled, even if that semaphore is deleted. `now` is by
     the server's clock, because this machine's clock may be wrong.
     """
-    before = await find_predecessor(client, name, run_id)
+    before, has_gap = await find_predecessor(client, name, run_id, now=now)
     state = before or SemaphoreState()
     held = {each.run.run_id: each for each in state.holders}
     waiting = {each.run_id: each for each in state.waiting}
@@ -80,6 +82,7 @@ async def find(client: Client, name: str, *, run_id: str, now: datetime) -> Foun
     queue = sorted((each for each in waiting.values() if each.run_id not in held), key=turn)
     return Found(
         is_new=before is None,
+        has_gap=has_gap,
         settings=state.settings,
         next_token=max([floor, *(each.token + 1 for each in held.values())]),
         # The watch of each finds out whether it is open; its permit is signalled again.
@@ -176,8 +179,11 @@ async def _apply(converter: DataConverter, seen: Seen, event: HistoryEvent, name
         seen.open = False
 
 
-async def find_predecessor(client: Client, name: str, run_id: str) -> SemaphoreState | None:
-    """Return the state at the end of the last run before `run_id` that knew its holders.
+async def find_predecessor(
+    client: Client, name: str, run_id: str, *, now: datetime
+) -> tuple[SemaphoreState | None, bool]:
+    """Return the state at the end of the last run before `run_id` that knew its holders, and
+    whether a run after it may be deleted, because none was open for a while.
 
     The settings are in its memo, too, and are all that is left of a run that can't be queried. A
     run that was reset has the memo of an earlier time.
@@ -186,13 +192,17 @@ async def find_predecessor(client: Client, name: str, run_id: str) -> SemaphoreS
     # Their status isn't read, because the listing may be late.
     runs = [run async for run in listed if run.run_id != run_id]
     kept: dict[str, SemaphoreSettings] = {}
+    following, has_gap = now, False
     for run in sorted(runs, key=lambda run: run.start_time, reverse=True):
         handle = client.get_workflow_handle(run.id, run_id=run.run_id)
         memo: Mapping[str, Any] = {}
         try:
-            memo = await (await handle.describe()).memo()
+            described = await handle.describe()
+            has_gap = has_gap or following - (described.close_time or now) > GAP
+            following = described.start_time
+            memo = await described.memo()
             if (state := await state_of(client, name, run.run_id)) is not None:
-                return state.model_copy(update=kept)
+                return state.model_copy(update=kept), has_gap
         except (RPCError, WorkflowQueryFailedError) as error:
             if not isinstance(error, RPCError) or error.status is UNQUERIED:
                 with suppress(ValidationError):
@@ -200,4 +210,4 @@ async def find_predecessor(client: Client, name: str, run_id: str) -> SemaphoreS
                     kept = kept or {"settings": found}
             elif not is_gone(error):
                 raise
-    return SemaphoreState.model_validate(kept) if kept else None
+    return SemaphoreState.model_validate(kept) if kept else None, has_gap

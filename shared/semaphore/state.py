@@ -134,10 +134,12 @@ class Found(SemaphoreState):
     """A rebuilt state.
 
     `is_new`: Temporal remembers no earlier run, so that the settings are those of the one that
-    started the semaphore. Temporal may have lost its database, so the records are read as well.
+    started the semaphore. `has_gap`: it may have forgotten the last run, so the records are read as
+    well.
     """
 
     is_new: bool
+    has_gap: bool = False
 
 
 def turn(request: SlotRequest) -> tuple[float, str]:

@@ -30,6 +30,7 @@ from .messages import (
     SlotView,
     drain_id,
     name_of,
+    semaphore_id,
     valid_requests,
 )
 from .state import (
@@ -83,6 +84,10 @@ class SemaphoreWorkflow:
     async def run(self, state: SemaphoreState | None = None) -> None:
         """Learn who holds and who waits, then grant each free place, until the history is long:
         continue as new with the whole state."""
+        info = workflow.info()
+        if info.workflow_id != semaphore_id(self._name):
+            # It would grant the places of another workflow: the semaphore of this name.
+            raise ApplicationError("This is no semaphore's id.", non_retryable=True)
         self._rules = await workflow.execute_local_activity(
             SEMAPHORE_RULES,
             result_type=SemaphoreRules,
@@ -90,8 +95,9 @@ class SemaphoreWorkflow:
             start_to_close_timeout=RULES_TIMEOUT,
         )
         self._permits.capacity = self._rules.capacity
-        # A state counts only from the run before; one that was started by hand may have an old one.
-        if workflow.info().continued_run_id is None:
+        # A state counts only from the run before. One that was started by hand may have an old one,
+        # and a retry or a cron schedule repeats it.
+        if info.continued_run_id is None or info.attempt > 1 or info.cron_schedule:
             # Other stacks must see the owner during a rebuild, too.
             workflow.upsert_memo({MEMO_STACK: self._rules.stack})
             await self._rebuild()
@@ -123,12 +129,13 @@ class SemaphoreWorkflow:
         permits = Permits(found.model_copy(update={"waiting": ()}), capacity=rules.capacity)
         if found.is_new:
             permits.settings = self._permits.settings
-        if found.is_new and (recall := rules.recalls.get(self._name)) is not None:
+        is_forgetful = found.is_new or found.has_gap
+        if is_forgetful and (recall := rules.recalls.get(self._name)) is not None:
             # Needs a worker of those records.
             records = await _result(
                 OpenRecords,
                 recall.activity,
-                about="Temporal remembers no semaphore: which records are open?",
+                about="Temporal may remember no semaphore: which records are open?",
                 queue=recall.task_queue,
                 beats=rules.beat_seconds,
             )

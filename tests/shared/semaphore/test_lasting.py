@@ -1,11 +1,13 @@
 """What outlives a run of the semaphore, its process, and itself: holders, queue, tokens."""
 
 import asyncio
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from temporalio.api.common.v1 import Payload
-from temporalio.client import Client, WorkflowExecutionStatus
-from temporalio.common import RawValue, WorkflowIDConflictPolicy
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.common import RawValue, RetryPolicy, WorkflowIDConflictPolicy
 
 from shared.semaphore import rebuild
 from shared.semaphore.messages import (
@@ -14,6 +16,7 @@ from shared.semaphore.messages import (
     SEMAPHORE_WORKFLOW,
     WITHDRAW_SIGNAL,
     Closed,
+    OpenRun,
 )
 from shared.semaphore.state import Permits, SemaphoreRules, SemaphoreState
 from shared.semaphore.watchdog import end_stale_tries
@@ -104,7 +107,7 @@ class TestContinueAsNew:
         assert kept.book.drains == []
 
 
-async def start_from(kept: Jobs, state: SemaphoreState) -> None:
+async def start_from(kept: Jobs, state: SemaphoreState, **options: Any) -> None:
     """Start the semaphore by hand with the input of some earlier run."""
     await kept.client.start_workflow(
         SEMAPHORE_WORKFLOW,
@@ -112,6 +115,7 @@ async def start_from(kept: Jobs, state: SemaphoreState) -> None:
         id=kept.semaphore.id,
         task_queue=SEMAPHORE_QUEUE,
         id_conflict_policy=WorkflowIDConflictPolicy.TERMINATE_EXISTING,
+        **options,
     )
 
 
@@ -146,6 +150,32 @@ class TestEnded:
         await kept.finish_all(*after.waiting)
         assert kept.book.most == 2
         assert kept.book.tokens_grow
+
+    @pytest.mark.parametrize(
+        "repeated", [{"retry_policy": RetryPolicy()}, {"cron_schedule": "@every 1s"}]
+    )
+    async def test_run_that_the_server_repeats_rebuilds(
+        self, kept: Jobs, repeated: dict[str, object]
+    ) -> None:
+        """The server gives it the first input of the run before, which knows no holder."""
+        await kept.line_up("holder", "next")
+        await start_from(kept, SemaphoreState(), run_timeout=timedelta(seconds=2), **repeated)
+        await kept.another_run(await kept.run())
+        view = await kept.until(lambda view: not view.rebuilding)
+        assert (holders(view), view.waiting) == (["holder"], ("next",))
+        await kept.kill_semaphore()
+        await kept.finish_all("holder", "next")
+        assert kept.book.most == 1
+
+    async def test_id_without_prefix_is_no_second_semaphore(self, kept: Jobs) -> None:
+        """It would find the same runs, and grant them other places."""
+        await kept.line_up("holder", "next")
+        second = await kept.client.start_workflow(
+            SEMAPHORE_WORKFLOW, id=kept.gate, task_queue=SEMAPHORE_QUEUE
+        )
+        with pytest.raises(WorkflowFailureError):
+            await second.result()
+        await kept.finish_all("holder", "next")
 
     @pytest.mark.parametrize("how", ["terminated", "deleted"])
     async def test_tokens_grow_without_any_holder(self, kept: Jobs, how: str) -> None:
@@ -264,6 +294,26 @@ class TestOpenRecords:
         assert holders(view) == ["next"]
         assert jobs.book.records_asked == 1
         assert sorted(jobs.book.drained_jobs) == ["lost-1", "lost-2"]
+
+    async def test_run_deleted_with_the_semaphore_that_knew_it_is_drained_again(
+        self, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An earlier semaphore remains, which never knew it."""
+        monkeypatch.setattr(rebuild, "GAP", timedelta())
+        async with semaphore_of(jobs.client):
+            await jobs.until(lambda view: True)
+            await jobs.change(paused=False)
+            await jobs.kill_semaphore()
+            holder, _ = await jobs.line_up("holder", "next")
+            run_id = str(holder.first_execution_run_id)
+            jobs.book.open = (OpenRun(pipeline="genvideo", job_id="holder", run_id=run_id),)
+            await delete(jobs.client, "holder")
+            await jobs.book.has_drained("holder")
+            await delete_run(jobs, await jobs.run())
+            await jobs.book.has_drained("holder", "holder")
+            assert jobs.book.entered == ["holder"]
+            jobs.book.vendors_clear.set()
+            await jobs.book.has_entered("next")
 
     @pytest.mark.parametrize("while_it", ["asks", "drains"])
     async def test_semaphore_terminated_before_the_drains_forgets_none(
