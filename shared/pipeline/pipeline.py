@@ -229,7 +229,7 @@ class Pipeline(Generic[Input]):
         and the poll with it, which saves an event.
         """
         ours, cancellation = watch.order.external_id, self._cancellation
-        polling = starting.start_collect(watch)
+        polling = starting.start_collect(watch, starting.COLLECTED)
         await cancellation.until_any(lambda: polling.handle.done() or ours in self._called_back)
         if polling.handle.done() or ours not in self._called_back:
             await cancellation.finish(polling, ours=ours)
@@ -244,12 +244,11 @@ class Pipeline(Generic[Input]):
         if stored is None:
             if not polling.handle.done():
                 await drop(polling)
-            hinted = starting.start_collect(watch.model_copy(update={"hinted": True}))
-            stored = await cancellation.finish(hinted, ours=ours)
+            hinted = watch.model_copy(update={"hinted": True})
+            collecting = starting.start_collect(hinted, starting.STORED)
+            stored = await cancellation.finish(collecting, ours=ours)
         elif watch.order.stage != self.definition.names[-1] and not polling.handle.done():
             await drop(polling)
-        if stored is None:
-            raise RuntimeError("the hinted form stores the result, or fails")
         return stored
 
     async def _after_failure(self, failure: StageFailed, stage: Stage, number: int) -> None:

@@ -71,14 +71,14 @@ def start_attempt(order: Order, kind: TypeAdapter[T]) -> Started[T]:
     return _start(name, order, kind, summary, limit, beats=beats)
 
 
-def start_collect(watch: Watch) -> Started[Stored | None]:
+def start_collect(watch: Watch, kind: TypeAdapter[T]) -> Started[T]:
     """Wait for an accepted generation, with rare heartbeats, because a callback ends the wait as
-    well; hinted, store it, too."""
+    well (COLLECTED); hinted, store it, too (STORED)."""
     stage, times = watch.order.stage, watch.order.pace.times
     return _start(
         f"collect_{stage}",
         watch,
-        COLLECTED,
+        kind,
         f"{stage}: it has ended, poll" if watch.hinted else f"{stage}: wait for callback, poll",
         _time_for(watch.order),
         beats=times.work if watch.hinted else times.wait,

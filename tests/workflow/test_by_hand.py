@@ -207,6 +207,20 @@ async def test_activity_completed_by_hand_ends_its_job_after_the_vendor(
     assert (record.status, why(record).code) == (Status.FAILED, "bad_completion")
 
 
+async def test_fetch_completed_by_hand_with_nothing_ends_its_job_and_keeps_the_video(
+    line: Pipeline,
+) -> None:
+    """Nothing is a result of the wait for a callback alone."""
+    await line.videos.arm(rule("result", "delay", often={"first": 2}, seconds=60_000))
+    job_id = await line.submit()
+    await line.videos.until("/admin/trace", lambda found: found["recorded"] == 2)
+    await (await by_hand(line, job_id)).complete(None)
+    record = await line.ended(job_id)
+    check(record)
+    assert (record.status, why(record).code) == (Status.FAILED, "bad_completion")
+    assert stored(line, record, "video")
+
+
 async def by_hand(line: Pipeline, job_id: str) -> AsyncActivityHandle:
     under_way = await pending(line, job_id)
     assert under_way is not None
