@@ -141,7 +141,7 @@ async def get_journal(
     mock: TheMock,
     path: str = "",
     method: str = "",
-    status: Annotated[int, DIGITS] | None = None,
+    status: Annotated[int, Field(ge=0), DIGITS] | None = None,
     limit: Annotated[int, Field(ge=1, le=5000), DIGITS] = 100,
 ) -> list[dict[str, Any]]:
     """Requests to the vendor's own routes, newest first."""

@@ -1,7 +1,7 @@
 """Jobs and slots over HTTP; every answer is JSON, every refusal a problem."""
 
 from collections.abc import Mapping
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.security import HTTPBearer
@@ -75,7 +75,8 @@ _BEARER = HTTPBearer(
     " other machines reach the API.",
     auto_error=False,
 )
-CHANGES = [Depends(_BEARER)]
+# Beside the token none at all is documented, because it is needed only if API_TOKEN is set.
+CHANGES: dict[str, Any] = {"dependencies": [Depends(_BEARER)], "openapi_extra": {"security": [{}]}}
 # The errors of each call that changes something.
 CHECKED = (TokenMissing, 422, 503)
 
@@ -98,7 +99,7 @@ def submitting(known: Mapping[str, Definition]) -> APIRouter:
     @router.post(
         "/jobs",
         status_code=202,
-        dependencies=CHANGES,
+        **CHANGES,
         responses=documented(*CHECKED, 413, 415, IdempotencyConflict, QueueFull),
     )
     async def submit_job(
@@ -158,7 +159,7 @@ async def get_record(job_id: str, service: ServiceDep) -> Record:
 @of_jobs.post(
     "/jobs/{job_id}/cancel",
     status_code=202,
-    dependencies=CHANGES,
+    **CHANGES,
     responses=documented(*CHECKED, NotReady, JobNotFound, JobEnded, OtherNamespace),
 )
 async def cancel_job(job_id: str, service: ServiceDep) -> Job:
@@ -170,7 +171,7 @@ async def cancel_job(job_id: str, service: ServiceDep) -> Job:
 @of_jobs.post(
     "/jobs/{job_id}/retry",
     status_code=202,
-    dependencies=CHANGES,
+    **CHANGES,
     responses=documented(
         *CHECKED,
         NotReady,
@@ -201,7 +202,7 @@ async def get_slots(service: ServiceDep) -> SlotView:
     return await service.slots.view()
 
 
-@of_slots.put("/slots", dependencies=CHANGES, responses=documented(*CHECKED, 413, 415))
+@of_slots.put("/slots", **CHANGES, responses=documented(*CHECKED, 413, 415))
 async def change_slots(order: SlotOrder, service: ServiceDep) -> SlotView:
     """Set the limit, the pause, or both; a lower limit lets holders finish."""
     return await service.slots.change(order)
@@ -215,7 +216,7 @@ async def get_slot(name: SlotName, service: ServiceDep) -> SlotView:
 
 @of_slots.put(
     "/slots/{name:path}",
-    dependencies=CHANGES,
+    **CHANGES,
     responses=documented(*CHECKED, SlotNotFound, 413, 415),
 )
 async def change_slot(name: SlotName, order: SlotOrder, service: ServiceDep) -> SlotView:
@@ -225,7 +226,7 @@ async def change_slot(name: SlotName, order: SlotOrder, service: ServiceDep) -> 
 
 @of_slots.post(
     "/slots/{name:path}/free",
-    dependencies=CHANGES,
+    **CHANGES,
     responses=documented(*CHECKED, SlotNotFound, NotDraining, 413, 415),
 )
 async def free_slot(name: SlotName, order: FreeOrder, service: ServiceDep) -> SlotView:
