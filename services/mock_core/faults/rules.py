@@ -78,7 +78,7 @@ def read_plan(body: Mapping[str, Any], services: str = SERVICES) -> PlanRequest:
     if found:
         found = found[:MOST]
         reported = (
-            (f"rule {it['rule']}: " if it["rule"] else "") + f"{it['field']}: {it['message']}"
+            ": ".join(filter(None, (it["rule"] and f"rule {it['rule']}", it["field"], it["message"])))
             for it in found
         )
         raise Problem(422, "bad_fault_plan", detail=" ".join(reported), errors=found)
