@@ -1,8 +1,9 @@
-"""Make HTTP clients; every call has a time limit and follows no redirect."""
+"""Make HTTP clients; every call has a time limit, follows no redirect and sends no cookie."""
 
 import ssl
 from collections.abc import AsyncIterator
 from functools import cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
@@ -42,6 +43,8 @@ def http_client(
             max_connections=100, max_keepalive_connections=20, keepalive_expiry=KEEPALIVE_SECONDS
         ),
         follow_redirects=False,
+        # Takes none: a server could set so many that every later request is too large for it.
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         verify=_trusted(),
         trust_env=False,
         transport=transport,

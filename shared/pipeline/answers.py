@@ -26,8 +26,11 @@ LARGE_BYTES = 64 * 1024
 ANSWER_SECONDS = 30.0
 # The speed of a slow line, in bytes of a file a second.
 SLOWEST = 50_000
+# What a call raises without an answer; httpx raises InvalidURL for some redirects, which it parses
+# although it follows none.
+UNREADABLE = (httpx.HTTPError, httpx.InvalidURL)
 # The headers that are read from an answer.
-KEPT = ("retry-after", "date")
+KEPT = (b"retry-after", b"date")
 
 
 async def ask(
@@ -54,13 +57,14 @@ async def ask(
             http.stream(method, path, **kwargs) as response,
         ):
             body = await _read(response, most)
-    except httpx.HTTPError as error:
+    except UNREADABLE as error:
         raise sort_exception(error) from None
     except TimeoutError:
         raise OutcomeUnknown(f"No whole answer within {seconds:g} s.") from None
     return httpx.Response(
         response.status_code,
-        headers={name: response.headers[name] for name in KEPT if name in response.headers},
+        # As bytes, because they may be no ASCII.
+        headers=[each for each in response.headers.raw if each[0].lower() in KEPT],
         content=body,
     )
 
@@ -105,7 +109,7 @@ _ESCAPES = re.compile(
 POOL_PAUSE_SECONDS = 1.0
 
 
-def sort_exception(error: httpx.HTTPError) -> VendorError:
+def sort_exception(error: Exception) -> VendorError:
     """Classify a transport failure: the request never left, or its outcome is unknown."""
     kind = NeverDelivered if isinstance(error, NOT_SENT) else OutcomeUnknown
     return kind(redacted(f"{type(error).__name__}: {error}".rstrip(": ")))

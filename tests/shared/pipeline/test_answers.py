@@ -24,6 +24,7 @@ from shared.pipeline import answers as module
 from shared.pipeline.answers import MOST_MEMORY, json_object, sort_exception, sort_response
 from tests.services.mock_core.serving import served
 from tests.services.worker import hostile
+from tests.services.worker.vendors.stub import StubVendor
 
 DEEP = 200_000
 STATUS = {"job_id": "v1", "status": "processing"}
@@ -95,6 +96,37 @@ async def test_unreadable_refusal_is_sorted_by_its_status(vendor: Vendor) -> Non
 async def test_unknown_id_is_recognised_in_every_form() -> None:
     async with asking(Vendor(hostile.gzip_bomb(), 404, "gzip, gzip")) as videos:
         assert await videos.status("v1") is None
+
+
+def header(status: int, name: bytes, value: bytes) -> VideoService:
+    """A vendor whose every answer has this header."""
+    answer = httpx.Response(status, headers=[(name, value)], content=json.dumps(STATUS))
+    return VideoService(StubVendor({"GET /video/status/v1": [answer]}).client())
+
+
+@pytest.mark.parametrize("location", [b"mailto:a@b", b"http:there", b"http://[::1"])
+async def test_redirect_to_no_address_has_no_known_outcome(location: bytes) -> None:
+    with pytest.raises(OutcomeUnknown, match=r"InvalidURL|Invalid URL"):
+        await header(302, b"Location", location).status("v1")
+
+
+@pytest.mark.parametrize("value", ["heute, spät".encode(), b"\xe9\xff"])
+async def test_header_may_be_no_ascii(value: bytes) -> None:
+    known = await header(200, b"Date", value).status("v1")
+    assert known is not None
+    assert known.vendor_id == "v1"
+    with pytest.raises(RefusedForNow) as told:
+        await header(429, b"Retry-After", value).status("v1")
+    assert told.value.retry_after == 1
+
+
+async def test_no_cookie_is_kept() -> None:
+    answer = httpx.Response(200, headers={"set-cookie": "a=1"}, content=json.dumps(STATUS))
+    vendor = StubVendor({"GET /video/status/v1": [answer]})
+    async with http_client("http://vendor", transport=vendor.transport()) as http:
+        for _ in range(2):
+            await VideoService(http).status("v1")
+    assert [request.headers.get("cookie") for request in vendor.requests] == [None, None]
 
 
 async def test_endless_informational_answers_are_cut_off(

@@ -11,7 +11,14 @@ import httpx
 from services.worker.vendors.comfyui.answers import File, refusal
 from shared.errors import OutcomeUnknown
 from shared.http.client import pieces
-from shared.pipeline.answers import ANSWER_SECONDS, as_text, ask, json_object, sort_exception
+from shared.pipeline.answers import (
+    ANSWER_SECONDS,
+    UNREADABLE,
+    as_text,
+    ask,
+    json_object,
+    sort_exception,
+)
 from shared.pipeline.vendor import ANOTHER, LOST, check_about
 
 # Beside the graph, which the answer about a failed job has three times.
@@ -140,7 +147,7 @@ class Calls:
                 self._http.stream("GET", _view_path(file), headers=wanted) as response,
             ):
                 return await _is_whole(response, end, may_lead=may_lead)
-        except httpx.HTTPError as error:
+        except UNREADABLE as error:
             raise sort_exception(error) from None
         except TimeoutError:
             raise OutcomeUnknown(f"No whole file within {ANSWER_SECONDS:g} s.") from None

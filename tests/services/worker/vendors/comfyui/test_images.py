@@ -151,7 +151,10 @@ async def test_unusable_redirect_is_no_file(answer: Answer, headers: Mapping[str
         await status({JOB: [NO_JOB], VIEW: [answer]}, headers=headers)
 
 
-@pytest.mark.parametrize("answer", [reply(500), httpx.ReadTimeout("slow")])
+NOWHERE = httpx.Response(302, headers={"location": "mailto:a@b"})
+
+
+@pytest.mark.parametrize("answer", [reply(500), httpx.ReadTimeout("slow"), NOWHERE])
 async def test_unreadable_file_is_no_answer(answer: Answer) -> None:
     with pytest.raises(OutcomeUnknown):
         await status({JOB: [NO_JOB], VIEW: [answer]})

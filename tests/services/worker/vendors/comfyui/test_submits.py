@@ -75,8 +75,8 @@ async def test_server_that_ignores_our_id_is_refused_and_cleaned_up() -> None:
     assert vendor.asked == [STATS, PROMPT, cancel]
 
 
-@pytest.mark.parametrize("given", ["", None, 5])
-async def test_missing_id_is_not_passed_on(given: object) -> None:
+@pytest.mark.parametrize("given", ["", None, 5, "a\nb", "x" * 70_000])
+async def test_unusable_id_is_not_passed_on(given: object) -> None:
     """An interrupt with an empty id would stop the running prompt of any client."""
     vendor = StubVendor({PROMPT: [reply(prompt_id=given)]})
     with pytest.raises(RefusedForGood):
