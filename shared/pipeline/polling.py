@@ -95,9 +95,11 @@ async def until_ended(
         news = await _look(vendor, asked)
         if isinstance(news, VendorStatus) and news.vendor_id not in (accepted.vendor_id, other):
             other, news = news.vendor_id, OutcomeUnknown(ANOTHER)
-        elif isinstance(news, VendorStatus) and news.vendor_id == other:
-            accepted = (pulse.accepted or accepted).model_copy(update={"vendor_id": other})
-            pulse.accept(accepted)
+        elif isinstance(news, VendorStatus):
+            if news.vendor_id == other:
+                accepted = (pulse.accepted or accepted).model_copy(update={"vendor_id": other})
+                pulse.accept(accepted)
+            other = ""
         pulse.worked(wait.looked(news))
         if isinstance(news, VendorStatus):
             if news.state == "succeeded" and (url := await vendor.address(news)):
@@ -165,8 +167,10 @@ class _Wait:
             # Counted from the first such answer, because after an outage a vendor may need a
             # moment.
             self._missing_since = None if news else self._missing_since or self._now
-        if isinstance(news, VendorStatus) and news.state == "succeeded":
-            self._succeeded_at = self._succeeded_at or self._now
+        if isinstance(news, VendorStatus):
+            # A success that is taken back was none: it may still run.
+            succeeded = news.state == "succeeded"
+            self._succeeded_at = (self._succeeded_at or self._now) if succeeded else None
         working = _works(news) and (last is None or _works(last))
         self._worked += self._now - before if working else 0.0
         if isinstance(news, VendorStatus) and news.percent > self._percent:

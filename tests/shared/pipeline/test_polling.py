@@ -156,6 +156,7 @@ BAD_ENDS: dict[str, tuple[Sequence[News], dict[str, Any], type[VendorError], str
     "waits for ever": ([QUEUED], SLOWLY, GivenUp, "within 3600 s", GIVE_UP),
     "away for ever": ([DOWN], SLOWLY, GivenUp, "within 3600 s", GIVE_UP),
     "accepted long ago": ([QUEUED], {"ago": GIVE_UP - 50}, GivenUp, "No result", 51),
+    "success that is taken back": ([BARE, RUNNING], SLOWLY, GivenUp, "within 3600 s", GIVE_UP),
     "missing": ([RUNNING, None], {}, GenerationLost, "any more", LOST + 2),
     "no address": ([BARE], {"worked": 500, "stops": True}, GenerationFailed, "address", LOST),
 }
@@ -249,9 +250,10 @@ async def test_charged_units_come_with_the_end(wait: Wait) -> None:
     assert (await wait(RUNNING, DONE.model_copy(update={"units": "3.5"}))).units == "3.5"
 
 
-async def test_answer_with_another_id_is_believed_the_second_time(wait: Wait) -> None:
+async def test_answer_with_another_id_is_believed_the_second_time_in_a_row(wait: Wait) -> None:
     """Then the answer to the submit was the wrong one."""
-    for news, end in (((OTHER, RUNNING, DONE), DONE), ((RUNNING, OTHER, OTHER), OTHER)):
+    mixed = [OTHER, RUNNING] * 3
+    for news, end in (((*mixed, DONE), DONE), ((RUNNING, OTHER, OTHER), OTHER)):
         assert (await wait(*news)).url == end.url
         assert wait.accepted is not None
         assert wait.accepted.vendor_id == end.vendor_id
