@@ -22,6 +22,7 @@ from shared.files import forget_partials
 from shared.http.client import CLEARING_STATUSES, NOT_SENT, http_client, is_identity, pieces
 from shared.jobs.ids import assets_prefix
 from shared.jobs.messages import Asset
+from shared.pipeline.answers import ANSWER_SECONDS
 from shared.pipeline.definition import Definition, Stage
 from shared.pipeline.disk import explained, note_refusal
 from shared.pipeline.fetching import Credentials, asked
@@ -170,12 +171,13 @@ class Storage:
     async def look(self, url: str, kinds: Mapping[str, bytes], *, ours: bool = False) -> None:
         """Return if an address serves a file that begins as one of these kinds.
 
-        Raises BadResult if it does not, and NeverDelivered if its host is away or busy.
+        Raises BadResult if it does not, and NeverDelivered if its host is away, busy or slow.
         """
         wanted = {"Range": f"bytes=0-{BEGINNING - 1}"}
         first = b""
         try:
-            async with contextlib.AsyncExitStack() as stack:
+            # The time-out of a read begins again with each byte.
+            async with asyncio.timeout(ANSWER_SECONDS), contextlib.AsyncExitStack() as stack:
                 http = await stack.enter_async_context(http_client()) if ours else self._http
                 request = http.stream("GET", url, headers=wanted)
                 response = await stack.enter_async_context(request)
@@ -186,6 +188,9 @@ class Storage:
                         break
         except (httpx.HTTPError, _NotGiven) as error:
             raise NeverDelivered(f"The source's address can't be checked: {error}") from None
+        except TimeoutError:
+            what = f"gives no file within {ANSWER_SECONDS:g} s"
+            raise NeverDelivered(f"The source's address {what}.") from None
         except httpx.InvalidURL:
             raise BadResult("The source's address is invalid.") from None
         if not first.startswith(tuple(kinds.values())):

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from services.worker.results.checker import Bounds
-from shared.errors import BadResult, ResultNotAllowed, StorageFailed, WrongKind
+from shared.errors import BadResult, NeverDelivered, ResultNotAllowed, StorageFailed, WrongKind
 from shared.http.client import http_client
 from shared.jobs.genvideo import GENVIDEO, IMAGE, VIDEO
 from shared.jobs.ids import new_job_id
@@ -322,6 +322,21 @@ async def test_encoded_file_is_not_decoded(tmp_path: Path, encoding: str, body: 
     host = Host(whole(body), content_encoding=encoding)
     await refused(host, tmp_path, "is encoded")
     assert len(host.asked) == FETCH_TRIES
+
+
+async def test_look_at_a_source_ends_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each byte begins the time-out of a read again, and nothing cancels a submit."""
+    monkeypatch.setattr(module, "ANSWER_SECONDS", 0.3)
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"\x89"
+        await asyncio.Event().wait()
+
+    storage = storage_of(answered(lambda _: httpx.Response(200, content=slow())), tmp_path)
+    with pytest.raises(NeverDelivered, match=r"gives no file within 0\.3 s"):
+        await storage.look(URL, {"PNG": b"\x89PNG"})
 
 
 async def test_endless_file_is_cut_off(tmp_path: Path) -> None:
