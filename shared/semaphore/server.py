@@ -24,6 +24,7 @@ CLOSED = {
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED: Closed.TERMINATED,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT: Closed.TIMED_OUT,
 }
+TIMED_OUT = WorkflowExecutionStatus.TIMED_OUT
 # How long a place is kept: beyond the time of its activities; at least, for local activities; if
 # nothing is known, because the SDK holds heartbeats back for up to a minute.
 MARGIN, LEAST, UNKNOWN = 1.0, 3.0, 60.0
@@ -42,6 +43,10 @@ async def until_closed(client: Client, run: RunRef) -> Closed:
         async for event in handle.fetch_history_events(
             wait_new_event=True, event_filter_type=WorkflowHistoryEventFilterType.CLOSE_EVENT
         ):
+            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW:
+                # The server also says so of a time-out, if a retry or a cron schedule follows.
+                status = (await handle.describe()).status
+                return Closed.TIMED_OUT if status is TIMED_OUT else Closed.ORDERLY
             return CLOSED.get(event.event_type, Closed.ORDERLY)
     except RPCError as error:
         if not is_no_run(error):

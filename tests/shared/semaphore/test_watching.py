@@ -1,14 +1,15 @@
 """The semaphore's watch of a run: what it signals, and how it ends."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from temporalio import workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
-from temporalio.common import RawValue
+from temporalio.common import RawValue, RetryPolicy
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Worker
 
@@ -43,8 +44,8 @@ async def watched(client: Client, run: RunRef) -> Ended:
     return await ActivityEnvironment().run(process.grant_and_watch, watch)
 
 
-async def a_run(client: Client) -> RunRef:
-    handle = await client.start_workflow("Foreign", id=uuid4().hex, task_queue="nobody")
+async def a_run(client: Client, **options: Any) -> RunRef:
+    handle = await client.start_workflow("Foreign", id=uuid4().hex, task_queue="nobody", **options)
     return RunRef(job_id=handle.id, run_id=str(handle.first_execution_run_id))
 
 
@@ -62,6 +63,19 @@ async def test_run_closed_before_any_grant_left_nothing(
         await handle.signal(signal, permit(run))
     await handle.terminate()
     assert await watched(client, run) == Ended(closed=Closed.TERMINATED, grace=grace)
+
+
+@pytest.mark.parametrize(
+    "followed", [{"retry_policy": RetryPolicy()}, {"cron_schedule": "@every 1s"}]
+)
+async def test_run_that_timed_out_is_drained_if_the_server_starts_another(
+    client: Client, followed: dict[str, object]
+) -> None:
+    """The server reports it to a watch as continued as new."""
+    run = await a_run(client, run_timeout=timedelta(seconds=1), **followed)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        assert await watched(client, run) == Ended(closed=Closed.TIMED_OUT, grace=None)
+    await client.get_workflow_handle(run.job_id).terminate()
 
 
 @pytest.mark.parametrize("had_permit", [False, True])
