@@ -78,8 +78,8 @@ def read_plan(body: Mapping[str, Any], services: str = SERVICES) -> PlanRequest:
     if found:
         found = found[:MOST]
         reported = (
-            ": ".join(filter(None, (it["rule"] and f"rule {it['rule']}", it["field"], it["message"])))
-            for it in found
+            ": ".join(filter(None, (rule and f"rule {rule}", field, message)))
+            for rule, field, message in (it.values() for it in found)
         )
         raise Problem(422, "bad_fault_plan", detail=" ".join(reported), errors=found)
     return PlanRequest(rules, body.get("seed"))
