@@ -5,7 +5,7 @@ or numbers that others say), *chosen* (the plan says it), or *unverified*, with 
 """
 
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple
 
 from loadtest.books import raw
@@ -19,20 +19,7 @@ class Held(NamedTuple):
 
 
 DERIVED, BOUNDED, CHOSEN, UNVERIFIED = "derived", "bounded", "chosen", "unverified"
-
-
-def derived(by: str) -> Held:
-    return Held(DERIVED, by)
-
-
-def bounded(by: str) -> Held:
-    return Held(BOUNDED, by)
-
-
-def unverified(why: str) -> Held:
-    return Held(UNVERIFIED, why)
-
-
+derived, bounded, unverified = (partial(Held, how) for how in (DERIVED, BOUNDED, UNVERIFIED))
 PLAN = Held(CHOSEN, "the plan")
 HISTORY, LEDGER = derived("Temporal's history"), derived("the vendor's ledger")
 IN_HISTORY = bounded("the events of Temporal's history")

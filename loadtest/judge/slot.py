@@ -64,10 +64,6 @@ class _View(NamedTuple):
     since: float
     until: float
 
-    def inside(self, begin: float | None, end: float | None) -> bool:
-        """True if the time from `begin` to `end` certainly covers the whole view."""
-        return begin is not None and begin < self.since and (end is None or end > self.until)
-
     def touched(self, begin: float | None, end: float | None) -> bool:
         """True if the time from `begin` to `end` may overlap the view."""
         return (begin is None or begin <= self.until) and (end is None or end > self.since)
@@ -296,7 +292,7 @@ def _places(turns: list[Turn], view: _View, *, gone: int) -> Iterator[Finding]:
                 text = f"its place in the queue was {place} at {timestamp(view.sample.at)}"
                 yield turn.named.found("slots.places", text, f"{low} to {most}", place)
             ahead = place
-        least += view.inside(turn.run.heard, turn.free)
+        least += (turn.run.heard or inf) < view.since and turn.free > view.until
         most += view.touched(turn.run.started, turn.run.granted)
 
 

@@ -32,7 +32,7 @@ from loadtest.report.page import (
 )
 from loadtest.times import duration
 
-_KINDS = ("lost", "duplicated", "orphaned", "charged_twice", "disagreements", "still open")
+_KINDS = ("lost", "duplicated", "orphaned", "charged_twice", "disagreements")
 Counted = tuple[str, str, Callable[[JobFacts], bool]]
 _COUNTED: tuple[Counted, ...] = (
     ("runner", "accepted by the API", lambda job: bool(job.submissions)),
@@ -83,27 +83,22 @@ def conservation(judgement: Judgement) -> Section:
         row(book, KEPT_BY[book], text, *(str(sum(map(has, s.jobs.values()))) for s in stages))
         for book, text, has in chain(_COUNTED, *of_steps)
     ]
-    differences = [row(kind, *_counts(judgement.stages, kind)) for kind in _KINDS]
-    sums = ("stage", "#submitted", "#ended", "#still open", "adds up")
+    sums = ("stage", "#submitted", "#ended", "#still open", "adds up", *(f"#{k}" for k in _KINDS))
     blocks: list[Block] = [
-        Table(sums, list(map(_sum, stages)), "The sum"),
+        Table(sums, list(map(_sum, stages, judgement.stages)), "The sum, and the differences"),
         Table(("book", "kept by", "jobs", *names), counted, "Jobs by book"),
-        Table(("difference", *names), differences, "Differences"),
     ]
     if not judgement.findings:
         blocks.append(Notice(GOOD, "The books agree in everything that they can say."))
     return Section("Conservation ledger", lead, blocks)
 
 
-def _sum(stage: StageBook) -> Cells:
+def _sum(stage: StageBook, result: StageResult) -> Cells:
     ended = sum(job.status in ENDS for job in stage.jobs.values() if job.submissions)
     left = stage.accepted - ended
     adds_up = Cell("no", BAD) if left else Cell("yes", GOOD)
-    return row(stage.name, str(stage.accepted), str(ended), str(left), adds_up)
-
-
-def _counts(stages: list[StageResult], kind: str) -> list[Cell]:
-    return [Cell(str(s.counts[kind]), BAD if s.counts[kind] else "") for s in stages]
+    differences = (_none(result.counts[kind], bad=True) for kind in _KINDS)
+    return row(stage.name, str(stage.accepted), str(ended), str(left), adds_up, *differences)
 
 
 def retries(judgement: Judgement) -> Section:

@@ -76,15 +76,6 @@ def proof(judgement: Judgement) -> Section:
     numbers = ("#intervals", "#most at once", "#limit", "#reached")
     heads = ("stage", "book", "kept by", "a job counts from … to …", *numbers, "verdict")
     blocks: list[Block] = [Table(heads, rows)]
-    for result in judgement.stages:
-        for name in books:
-            for pair in result.at_once[name].pairs:
-                text = (
-                    f"Stage {result.name}, {_BOOKS[name][0]}: {pair.second} began at "
-                    f"{timestamp(pair.begin)} while {pair.first} still ran, for "
-                    f"{duration(pair.end - pair.begin)}."
-                )
-                blocks.append(Notice(BAD, text))
     if judgement.books.mocked:
         stages = zip(judgement.books.stages, judgement.stages, strict=True)
         blocks += filter(None, (_lanes(judgement.books, *both) for both in stages))
