@@ -282,7 +282,7 @@ def judge_stage(
 ) -> StageResult:
     """Measure one stage; what follows from the findings of the whole run is counted later."""
     jobs = list(stage.jobs.values())
-    pairs = hand_overs(stage) if books.mocked else []
+    pairs = hand_overs(stage, books) if books.mocked else []
     runs = [job.execution for job in jobs if job.execution]
     status = Counter(job.status for job in jobs)
     opened = sum(n for name, n in status.items() if name is not None and name not in ENDS)
@@ -304,8 +304,8 @@ def judge_stage(
         },
         sampled_at_once=max((len(s.holders) for s in stage.samples), default=None),
         pace=timing(stage),
-        hand_over=spread(hold.begin - last.end for last, hold in pairs),
-        vendor_idle=spread(hold.begin - last.vendor_end for last, hold in pairs),
+        hand_over=spread(each.begin - each.end for each in pairs),
+        vendor_idle=spread(each.begin - each.vendor_end for each in pairs),
         hops=spread(hop for run in runs for hop in run.hops),
         retries=fates.retry_book(jobs),
         faults=fates.fault_book(jobs),

@@ -1,13 +1,13 @@
 """Measure how long a stage took, how long it had to take, and the hand-over between its jobs."""
 
-import heapq
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import NamedTuple
 
-from loadtest.books.model import JobFacts, StageBook
+from loadtest.books.model import Books, JobFacts, StageBook
+from loadtest.judge.slot import freed
 
 P95_FROM = 20
 P99_FROM = 100
@@ -107,45 +107,27 @@ def lower_bound(jobs: Iterable[tuple[float, float]], limit: int) -> float | None
     return max(longest, worst)
 
 
-class Hold(NamedTuple):
-    """A job holding a slot: first acceptance by a vendor to the close of its run."""
+class HandOver(NamedTuple):
+    """A job that had waited for its place, the job that had that before, and three instants: the
+    close of the one, its vendors' last end, and the first acceptance of the other."""
 
+    last: JobFacts
     job: JobFacts
-    asked: float
-    begin: float
-    vendor_end: float
     end: float
+    vendor_end: float
+    begin: float
 
 
-def holds(stage: StageBook) -> list[Hold]:
-    """Return the holds of a stage in the order of their beginnings."""
-    return sorted(filter(None, map(_hold, stage.jobs.values())), key=lambda hold: hold.begin)
-
-
-def hand_overs(stage: StageBook) -> list[tuple[Hold, Hold]]:
-    """Return each hold with the next one of its slot, if that job had waited for it.
-
-    The books don't say which slot a job had: of several, the one that fell free first is the one
-    that the next job had waited for.
-    """
-    held, pairs = list[tuple[float, int, Hold]](), []
-    for number, hold in enumerate(holds(stage)):
-        if number >= (stage.limit or 1):
-            *_, last = heapq.heappop(held)
-            if hold.asked <= last.end:
-                pairs.append((last, hold))
-        heapq.heappush(held, (hold.end, number, hold))
-    return pairs
-
-
-def _hold(job: JobFacts) -> Hold | None:
-    accepted = [g.accepted for g in job.generations if g.accepted is not None]
-    run = job.execution
-    end = (run.closed if run else None) or job.finished
-    if not accepted or end is None:
-        return None
-    vendor_end = max([g.finished for g in job.generations if g.finished is not None] or [end])
-    asked = job.api[0].created if job.api else None
-    if asked is None:
-        asked = job.submission.sent if job.submission else min(accepted)
-    return Hold(job, asked, min(accepted), vendor_end, max(end, vendor_end))
+def hand_overs(stage: StageBook, books: Books) -> list[HandOver]:
+    """Return the hand-overs between the jobs of a stage, in the order of the grants."""
+    found = []
+    for turn in freed(books):
+        last, made = stage.jobs.get(turn.by), turn.job.generations
+        accepted = [each.accepted for each in made if each.accepted is not None]
+        if last is None or turn.job.stage != stage.number or not accepted:
+            continue
+        if (turn.run.heard or math.inf) <= turn.free:
+            ends = [each.finished for each in last.generations if each.finished is not None]
+            vendor_end = max(ends, default=turn.free)
+            found.append(HandOver(last, turn.job, turn.free, vendor_end, min(accepted)))
+    return found

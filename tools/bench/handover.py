@@ -10,7 +10,7 @@ from rich.console import Console
 from loadtest.books.executions import Execution
 from loadtest.books.load import load
 from loadtest.books.model import Books, JobFacts
-from loadtest.judge.pace import hand_overs, holds, percentile
+from loadtest.judge.pace import hand_overs, percentile
 from loadtest.run.plan import planned
 from loadtest.run.session import run_plan
 from tools.bench.stack import StackUnderTest, hops
@@ -68,19 +68,20 @@ async def _run(stack: StackUnderTest, jobs: int, folder: Path) -> RunTimes:
 def of_books(books: Books, sampled: Sequence[float]) -> RunTimes:
     """A run's figures from its books, in the order of the slot."""
     [stage] = books.stages
-    pairs = hand_overs(stage)
+    pairs = hand_overs(stage, books)
     if not pairs:
         raise RuntimeError("the books show no job that followed another one")
-    work = holds(stage)
-    begin = min(job.submission.planned for job in stage.jobs.values() if job.submission)
-    pauses = [idle(last.job, hold.begin) for last, hold in pairs]
-    service = sum(g.seconds for job in stage.jobs.values() for g in job.generations if g.good)
+    jobs = stage.jobs.values()
+    begin = min(job.submission.planned for job in jobs if job.submission)
+    end = max(run.closed or 0.0 for _, run in books.runs)
+    pauses = [idle(each.last, each.begin) for each in pairs]
+    service = sum(g.seconds for job in jobs for g in job.generations if g.good)
     return RunTimes(
         hop=median(sampled),
-        hand_overs=tuple(hold.begin - last.end for last, hold in pairs),
+        hand_overs=tuple(each.begin - each.end for each in pairs),
         idles=tuple(filter(None, pauses)),
-        betweens=tuple(filter(None, (between(each.job) for each in work))),
-        makespan_ratio=(max(each.end for each in work) - begin) / service * (stage.limit or 1),
+        betweens=tuple(filter(None, map(between, jobs))),
+        makespan_ratio=(end - begin) / service * (stage.limit or 1),
     )
 
 

@@ -136,9 +136,9 @@ def _events(books: Books, stage: StageBook) -> Iterator[Lane]:
     yield Lane(
         "hand-over",
         [
-            Bar(before.end, after.begin, "slot", f"{after.job.job_id}, {duration(seconds)}")
-            for before, after in hand_overs(stage)
-            if (seconds := after.begin - before.end) > 0
+            Bar(each.end, each.begin, "slot", f"{each.job.job_id}, {duration(seconds)}")
+            for each in hand_overs(stage, books)
+            if (seconds := each.begin - each.end) > 0
         ],
     )
     receipts = ((r.at, "mark", f"{r.task_status}: {r.fate}") for j in jobs for r in j.receipts)

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.books.facts import Generation, Shown, Submission
-from loadtest.books.model import JobFacts, StageBook
-from loadtest.judge.pace import hand_overs, lower_bound, percentile, spread
+from loadtest.books.executions import Execution
+from loadtest.books.facts import Generation
+from loadtest.books.model import Books, JobFacts, StageBook
+from loadtest.judge.pace import HandOver, hand_overs, lower_bound, percentile, spread
 
 
 def made(
@@ -26,14 +27,15 @@ def made(
     )
 
 
-def fact(name: str, created: float, generations: list[Generation], *, end: float) -> JobFacts:
-    submit = Submission(planned=created, sent=created, answered=created, job_id=name)
-    api = Shown(status="succeeded", created=created, started=created, finished=end)
-    return JobFacts(name, 0, submissions=[submit], api=[api], generations=generations)
+def fact(
+    name: str, asked: float, generations: list[Generation], *, granted: float, end: float
+) -> JobFacts:
+    run = Execution(name, started=asked, heard=asked + 0.1, granted=granted, closed=end)
+    return JobFacts(name, 0, executions=[run], generations=generations)
 
 
-def book(jobs: list[JobFacts], limit: int = 1) -> StageBook:
-    return StageBook(
+def followed(jobs: list[JobFacts], limit: int = 1) -> list[HandOver]:
+    stage = StageBook(
         number=0,
         planned_jobs=len(jobs),
         tag="t",
@@ -43,6 +45,7 @@ def book(jobs: list[JobFacts], limit: int = 1) -> StageBook:
         limit=limit,
         jobs={job.job_id: job for job in jobs},
     )
+    return hand_overs(stage, Books(run={"limit": limit}, stages=[stage]))
 
 
 def test_hand_over_is_from_a_close_to_the_next_acceptance() -> None:
@@ -51,27 +54,31 @@ def test_hand_over_is_from_a_close_to_the_next_acceptance() -> None:
         made("image", 3, 5, attempt=2),
         made("video", 5, 9),
     ]
-    jobs = [fact("a", 0, generations, end=10), fact("b", 0, [made("image", 12, 13)], end=13)]
+    jobs = [
+        fact("a", 0, generations, granted=0.5, end=10),
+        fact("b", 0, [made("image", 12, 13)], granted=11, end=13),
+    ]
 
-    [(last, hold)] = hand_overs(book(jobs))
-    assert (hold.begin - last.end, hold.begin - last.vendor_end) == (2, 3)
+    [found] = followed(jobs)
+    assert (found.begin - found.end, found.begin - found.vendor_end) == (2, 3)
 
 
 def test_idle_slot_without_waiting_jobs_has_no_gap() -> None:
-    jobs = [fact("a", 0, [made("image", 1, 2)], end=2), fact("b", 7, [made("image", 8, 9)], end=9)]
-    assert hand_overs(book(jobs)) == []
+    jobs = [
+        fact("a", 0, [made("image", 1, 2)], granted=1, end=2),
+        fact("b", 7, [made("image", 8, 9)], granted=8, end=9),
+    ]
+    assert followed(jobs) == []
 
 
 def test_place_that_fell_free_first_is_the_one_that_was_waited_for() -> None:
     jobs = [
-        fact("a", 0, [made("image", 1, 9)], end=9),
-        fact("b", 0, [made("image", 2, 4)], end=4),
-        fact("c", 0, [made("image", 5, 8)], end=8),
-        fact("d", 0, [], end=9),
+        fact("a", 0, [made("image", 1, 9)], granted=1, end=9),
+        fact("b", 0, [made("image", 2, 4)], granted=1, end=4),
+        fact("c", 0, [made("image", 5, 8)], granted=5, end=8),
+        fact("d", 0, [], granted=8, end=9),
     ]
-    assert [(last.job.job_id, hold.job.job_id) for last, hold in hand_overs(book(jobs, 2))] == [
-        ("b", "c")
-    ]
+    assert [(each.last.job_id, each.job.job_id) for each in followed(jobs, 2)] == [("b", "c")]
 
 
 PLANNED = st.lists(
