@@ -180,6 +180,8 @@ class Receipt:
     task_status: StringOrNone = None
     fate: String = "unknown"
     external_id: StringOrNone = None
+    updated_at: Any = None
+    row: Row = Field(default_factory=dict)
 
     @property
     def change(self) -> tuple[str, str]:

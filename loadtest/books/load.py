@@ -144,7 +144,7 @@ def _of_jobs(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> None
     for job, row in rows(raw.FILES):
         job.files[str(row.get("kind"))] = read(facts.StoredFile, row)
     for job, row in rows(raw.RECEIPTS, "a callback was received for it, and no book knows it"):
-        job.receipts.append(read(facts.Receipt, row))
+        job.receipts.append(read(facts.Receipt, row | {"row": row}))
     for _ in rows(raw.FRAMES, "a frame shows it, and no book knows it"):
         pass
 

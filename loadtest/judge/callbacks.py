@@ -8,27 +8,17 @@ from typing import Any, NamedTuple
 
 from loadtest.books import raw
 from loadtest.books.executions import task_of
-from loadtest.books.facts import Callback, Generation, Row, whole
+from loadtest.books.facts import Callback, Generation, Receipt, whole
 from loadtest.books.model import CALLBACK
 from loadtest.judge.clocks import OWN, RECEIVER, SERVER, SLOW
 from loadtest.judge.compare import Between, Finding, Number, OneOf
 from loadtest.judge.ledgers import ENDS, HOPS
 from loadtest.judge.reference import Model
-from loadtest.times import instant
 
 HARMLESS = {"", "delayed", "repeated", "replayed", "held back", "after the poll"}
-NOTES = {
-    "other-job": "other-job",
-    "unknown-job": "unknown-job",
-    "contradict": "contradict",
-    "oversize": "oversize",
-    "token": "{how} token",
-    "wrong-type": "wrong type",
-    "delay": "delayed",
-    "after-poll": "after the poll",
-    "truncate": "truncated",
-    "garbage": "garbage",
-}
+NOTES = {each: each for each in ("other-job", "unknown-job", "contradict", "oversize", "garbage")}
+NOTES |= {"token": "{how} token", "wrong-type": "wrong type", "truncate": "truncated"}
+NOTES |= {"delay": "delayed", "after-poll": "after the poll"}
 """The mock's note for each fault of a callback."""
 SPOILT_BYTES = ("truncate", "garbage")
 """Faults of the written bytes, whose notes come last."""
@@ -44,9 +34,9 @@ TIMED_OUT = ("ConnectTimeout", "ReadTimeout", "TimeoutError", "WriteTimeout")
 """The mock's notes for such a delivery."""
 AWAY = (502, 503, 504)
 """Statuses while Temporal, or the receiver behind a proxy, is away."""
-TAKEN = ("applied", "duplicate", "late", "early", "out_of_order")
 FIRST = ("applied", "late", "early", "out_of_order")
 """Fates of a change that was received for the first time; a repeat of it is a duplicate."""
+TAKEN = (*FIRST, "duplicate")
 CONTRADICT = "contradict"
 """The mock's note for a delivery that reports failed as succeed, or another state as failed."""
 MOST_FORGED = 50
@@ -213,24 +203,23 @@ def _deliveries(model: Model) -> Iterator[Finding]:
 def _signals(model: Model) -> Iterator[Finding]:
     """Expect one signal for each end that a receipt calls applied, and no other signal; and that a
     result is fetched after its activity, a poll or a callback has reported its end."""
-    signals = model.job.called_back
-    ids = tuple({r.external_id for r in model.job.receipts})
-    rows = [*zip(model.job.receipts, model.job.rows.get(raw.RECEIPTS, ()), strict=True)]
-    ends = {r.change for r, _ in rows if r.task_status in ENDS}
+    signals, receipts = model.job.called_back, model.job.receipts
+    ids = tuple({r.external_id for r in receipts})
+    ends = {r.change for r in receipts if r.task_status in ENDS}
     for key in sorted({s.change for s in signals} | ends):
-        own = [(r, row) for r, row in rows if r.change == key and key in ends]
+        own = [r for r in receipts if r.change == key and key in ends]
         sent = [s for s in signals if s.change == key]
-        fates = Counter(r.fate for r, _ in own)
+        fates = Counter(r.fate for r in own)
         least = fates["applied"] + fates["early"]
         # Another receiver's receipt was undecided: one signal too many changes nothing.
         unsure = fates["unknown"] and fates["unknown"] + fates["duplicate"]
         if not least <= len(sent) <= least + unsure:
             text = f"{key[1]} of {key[0]}: {least} applied by its receipts, {len(sent)} signals"
             yield model.found("signals", text, least, len(sent))
-        first = min((r.at for r, _ in own if r.at is not None), default=-inf)
+        first = min((r.at for r in own if r.at is not None), default=-inf)
         for signal in sent:
             expected: dict[str, Any] = {"external_id": OneOf(ids)}
-            if told := tuple({row.get("updated_at") for r, row in rows if r.change == key}):
+            if told := tuple({r.updated_at for r in receipts if r.change == key}):
                 expected["updated_at"] = OneOf(told)
             yield from model.differ("signals", signal.body, expected)
             if first > signal.at + model.clocks.between(RECEIVER, SERVER):
@@ -259,55 +248,54 @@ def _fates(model: Model) -> Iterator[Finding]:
     known = {g.vendor_id: g for g in job.generations}
     sent = [(g, each) for g in job.generations for each in g.callbacks if each.sent is not None]
     bent = [g for g, each in sent if not is_plain(g, each)]
-    rows = job.rows.get(raw.RECEIPTS, ())
-    for row in rows:
-        task, status, fate = row.get("task_id"), row.get("task_status"), row.get("fate")
-        fates = (*TAKEN, "rejected", "unknown") if task else ("rejected", "unknown")
+    for receipt in job.receipts:
+        status = receipt.task_status
+        fates = (*TAKEN, "rejected", "unknown") if receipt.task_id else ("rejected", "unknown")
         expected: dict[str, Any] = {"fate": OneOf(fates)}
-        made = known.get(str(task))
+        made = known.get(str(receipt.task_id))
         if made is not None and books.callbacks_known and made not in bent:
             times = [e.sent or 0.0 for g, e in sent if g is made and e.status == status]
             expected["external_id"] = made.external_id
             if not books.struck:
-                expected["fate"] = OneOf(tuple(sorted(_possible(model, row, made))))
+                expected["fate"] = OneOf(tuple(sorted(_possible(model, receipt, made))))
             if times:
                 low = min(times) - model.clocks.between(made.step, RECEIVER)
                 expected["received_at"] = Between(low, None)
             cause = made.finished if status in ENDS else made.accepted
-            if cause is not None and row.get("updated_at") is not None:
+            if cause is not None and receipt.updated_at is not None:
                 latest = max(times) + 0.05 if times else None
                 expected["updated_at"] = Between(cause - 0.05, latest)
-        if "decided" in row and fate != "unknown":
+        if "decided" in receipt.row and receipt.fate != "unknown":
             expected["decided"] = True
-        yield from model.differ(raw.RECEIPTS, row, expected)
+        yield from model.differ(raw.RECEIPTS, receipt.row, expected)
 
 
-def _possible(model: Model, row: Row, made: Generation) -> set[str]:
+def _possible(model: Model, receipt: Receipt, made: Generation) -> set[str]:
     """Return the fates that a plain delivery can have had, by the other receipts of its task.
 
     A vendor waits for an answer before it reports the next change. What it delays or holds back
     comes beside that, and is decided in any order.
     """
-    run, status, at = model.run, row.get("task_status"), _received(row)
+    run, status, at = model.run, receipt.task_status, receipt.at or 0.0
     own = [each for each in made.callbacks if each.sent is not None and each.status == status]
     slack = BESIDE if any(each.note not in ("", "repeated") for each in own) else 0.0
-    task = row.get("task_id")
-    others = [e for e in model.job.rows[raw.RECEIPTS] if e is not row and e.get("task_id") == task]
-    past = [each for each in others if _received(each) <= at + slack]
+    same_task = (each for each in model.job.receipts if each.task_id == receipt.task_id)
+    others = [each for each in same_task if each is not receipt]
+    past = [each for each in others if (each.at or 0.0) <= at + slack]
     order = [each.status for each in sorted(made.callbacks, key=lambda each: each.sent or 0.0)]
     plain = all(not each.note and each.reply is not None for each in made.callbacks)
     if plain and len(set(order)) == len(order):
         before = order[: order.index(status)] if status in order else order
-        past = [each for each in others if each.get("task_status") in before]
+        past = [each for each in others if each.task_status in before]
     clocks = model.clocks.between(RECEIVER, SERVER)
     unheard = any(each.reply is None or each.reply >= 500 for each in own)
     fates = {"unknown"} if unheard or not is_adopted(model, made) else set()
-    if same := [each.get("fate") for each in past if each.get("task_status") == status]:
+    if same := [each.fate for each in past if each.task_status == status]:
         fates.add("duplicate")
     if any(fate in FIRST for fate in same):
         return fates
-    newer = any((each.get("updated_at") or 0) > (row.get("updated_at") or 0) for each in past)
-    if any(each.get("task_status") in ENDS for each in past) or (newer and status not in ENDS):
+    newer = any((each.updated_at or 0) > (receipt.updated_at or 0) for each in past)
+    if any(each.task_status in ENDS for each in past) or (newer and status not in ENDS):
         fates.add("out_of_order")
     moved = any(
         o.step == made.wanted and o.attempt > (made.attempt or 0) and o.at <= at + SLOW
@@ -317,7 +305,7 @@ def _possible(model: Model, row: Row, made: Generation) -> set[str]:
     last = max((each.at for each in run.versions), default=run.closed)
     if moved or run.closed is None or (last or 0.0) <= at + SLOW:
         fates.add("late")
-    ended = any(each.get("task_status") in ENDS and _received(each) <= at - slack for each in past)
+    ended = any(each.task_status in ENDS and (each.at or 0.0) <= at - slack for each in past)
     if not ended and (run.closed is None or at <= run.closed + clocks):
         # The record learns of the task from the activity that brings its acceptance back.
         told = (a for a in run.activities if a.result.get("accepted_at"))
@@ -329,7 +317,3 @@ def _possible(model: Model, row: Row, made: Generation) -> set[str]:
         if at <= next(waits, inf) + clocks:
             fates.add("early")
     return fates
-
-
-def _received(row: Row) -> float:
-    return instant(row.get("received_at")) or 0.0
