@@ -102,8 +102,8 @@ async def until_ended(
             other = ""
         pulse.worked(wait.looked(news))
         if isinstance(news, VendorStatus):
-            if news.state == "succeeded" and (url := await vendor.address(news)):
-                return Ended(news.vendor_id, url, news.units)
+            if news.state == "succeeded" and news.url:
+                return Ended(news.vendor_id, news.url, news.units)
             if news.state == "failed":
                 raise _failure(news, limits, stopped=stopped)
             percent = news.percent
@@ -182,7 +182,8 @@ class _Wait:
         limits = self._limits
         if self._news is None and self._longer(limits.lost, self._missing_since):
             raise GenerationLost("The vendor accepted the task and doesn't know it any more.")
-        if self._longer(limits.lost, self._succeeded_at):
+        told = not isinstance(self._news, VendorError)
+        if told and self._longer(limits.lost, self._succeeded_at):
             raise GenerationFailed("The vendor reports success without the result's address.")
         if self._longer(limits.give_up, self._accepted):
             raise GivenUp(f"No result within {limits.give_up:g} s.")
@@ -211,9 +212,13 @@ def _works(news: News) -> bool:
 
 
 async def _look(vendor: Vendor, vendor_id: str) -> News:
-    """Poll once; a failed poll is no news about the task, so the next one decides."""
+    """Poll once, a success for its address, too; a failed call is no news about the task, so the
+    next one decides."""
     try:
-        return await vendor.status(vendor_id)
+        news = await vendor.status(vendor_id)
+        if news is not None and news.state == "succeeded":
+            news = news.model_copy(update={"url": await vendor.address(news)})
+        return news
     except VendorError as error:
         # The frames of it, and of what it comes from, would keep the answer.
         error.__context__ = None
@@ -222,7 +227,10 @@ async def _look(vendor: Vendor, vendor_id: str) -> News:
 
 def share_pace(waited: float, percent: int) -> float:
     """Return the pause until the end that the percent predicts, within bounds, so that a result
-    does not wait."""
+    does not wait.
+
+    A vendor that says 100 % of what it has not delivered predicts nothing.
+    """
     longest = waited * POLL_SHARE
-    predicted = waited * (100 - percent) / percent if percent else longest
+    predicted = waited * (100 - percent) / percent if 0 < percent < 100 else longest
     return min(max(min(predicted, longest), POLL_MIN_SECONDS), POLL_MAX_SECONDS)

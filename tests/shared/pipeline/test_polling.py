@@ -31,6 +31,8 @@ LOST, GIVE_UP = 30, 3600
 BARE = VendorStatus(vendor_id="v1", state="succeeded")
 DONE = BARE.model_copy(update={"url": "http://v/1"})
 OTHER = DONE.model_copy(update={"vendor_id": "v2", "url": "http://v/2"})
+# A success whose address is asked for in vain.
+UNTOLD = BARE.model_copy(update={"url": "http://v/down"})
 DOWN, REFUSED = OutcomeUnknown("down"), NeverDelivered("refused")
 
 
@@ -101,6 +103,8 @@ class Wait(Pulse):
         return news
 
     async def address(self, status: VendorStatus) -> str | None:
+        if status == UNTOLD:
+            raise DOWN
         return status.url
 
     # As a pulse
@@ -155,6 +159,7 @@ BAD_ENDS: dict[str, tuple[Sequence[News], dict[str, Any], type[VendorError], str
     "runs for ever": ([RUNNING], SLOWLY, GivenUp, "within 3600 s", GIVE_UP),
     "waits for ever": ([QUEUED], SLOWLY, GivenUp, "within 3600 s", GIVE_UP),
     "away for ever": ([DOWN], SLOWLY, GivenUp, "within 3600 s", GIVE_UP),
+    "address away for ever": ([UNTOLD], SLOWLY, GivenUp, "within 3600 s", GIVE_UP),
     "accepted long ago": ([QUEUED], {"ago": GIVE_UP - 50}, GivenUp, "No result", 51),
     "success that is taken back": ([BARE, RUNNING], SLOWLY, GivenUp, "within 3600 s", GIVE_UP),
     "missing": ([RUNNING, None], {}, GenerationLost, "any more", LOST + 2),
@@ -189,6 +194,8 @@ GOOD_ENDS: dict[str, tuple[Sequence[News], dict[str, Any]]] = {
     "polls that fail": ([DOWN, RUNNING, DOWN, DONE], {}),
     "found after the longest time": ([DONE], {"ago": 10 * GIVE_UP}),
     "success without an address at first": ([*[BARE] * LOST, DONE], {}),
+    "success whose address is away for long": ([*[UNTOLD] * 2 * LOST, DONE], {}),
+    "success before an outage": ([BARE, *[DOWN] * 2 * LOST, DONE], {}),
     "success despite the stop": ([*[RUNNING] * 20, DONE], {"deadline": 5, "stops": True}),
     "missing for a moment": ([*[None] * LOST, RUNNING, *[None] * LOST, DONE], {}),
     "missing after an outage": ([*[DOWN] * 2 * LOST, None, DONE], {}),
@@ -267,7 +274,7 @@ async def test_answer_with_another_id_is_believed_the_second_time_in_a_row(wait:
         (10, 50, 1),
         (10, 95, 10 * 5 / 95),
         (0.3, 99, POLL_MIN_SECONDS),
-        (10, 100, POLL_MIN_SECONDS),
+        (10, 100, 1),
         (100, 50, POLL_MAX_SECONDS),
     ],
 )
