@@ -107,6 +107,8 @@ def new_api(tmp_path: Path) -> NewApi:
     async def make(client: Client, **settings: Any) -> AsyncIterator[Api]:
         app = create_app(ApiSettings(data_dir=tmp_path, **settings), client)
         async with serving(app) as base, http_client(base) as http:
+            # A browser's, which keeps the cookie of a session; the product's client keeps none.
+            http.cookies = httpx.Cookies()
             yield Api(http, base, tmp_path, app.state.service)
 
     return make
