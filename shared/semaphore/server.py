@@ -1,5 +1,6 @@
 """Read the server's answers about runs, tries, errors and events, and check them."""
 
+import asyncio
 import re
 from typing import TypeVar
 
@@ -19,12 +20,16 @@ ENDS = tuple(
     f"activity_task_{end}_event_attributes"
     for end in ("completed", "failed", "timed_out", "canceled")
 )
-# The ends that a run's own code did not make.
+# An orderly end is one that the run's own code has made.
 CLOSED = {
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: Closed.ORDERLY,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: Closed.ORDERLY,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED: Closed.ORDERLY,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED: Closed.TERMINATED,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT: Closed.TIMED_OUT,
 }
 TIMED_OUT = WorkflowExecutionStatus.TIMED_OUT
+PAUSED_SECONDS = 1.0
 # How long a place is kept: beyond the time of its activities; at least, for local activities; if
 # nothing is known, because the SDK holds heartbeats back for up to a minute.
 MARGIN, LEAST, UNKNOWN = 1.0, 3.0, 60.0
@@ -40,19 +45,22 @@ async def until_closed(client: Client, run: RunRef) -> Closed:
     """
     handle = client.get_workflow_handle(run.job_id, run_id=run.run_id)
     try:
-        async for event in handle.fetch_history_events(
-            wait_new_event=True, event_filter_type=WorkflowHistoryEventFilterType.CLOSE_EVENT
-        ):
-            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW:
-                # The server also says so of a time-out, if a retry or a cron schedule follows.
-                status = (await handle.describe()).status
-                return Closed.TIMED_OUT if status is TIMED_OUT else Closed.ORDERLY
-            return CLOSED.get(event.event_type, Closed.ORDERLY)
+        while True:
+            async for event in handle.fetch_history_events(
+                wait_new_event=True, event_filter_type=WorkflowHistoryEventFilterType.CLOSE_EVENT
+            ):
+                if event.event_type in CLOSED:
+                    return CLOSED[event.event_type]
+                if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW:
+                    # The server also says so of a time-out, if a retry or a cron schedule follows.
+                    status = (await handle.describe()).status
+                    return Closed.TIMED_OUT if status is TIMED_OUT else Closed.ORDERLY
+            # The poll of a paused run returns at once.
+            await asyncio.sleep(PAUSED_SECONDS)
     except RPCError as error:
         if not is_no_run(error):
             raise
         return Closed.UNKNOWN
-    raise RuntimeError("the long poll has ended without the end of the run")
 
 
 async def is_open(client: Client, run: RunRef) -> bool:

@@ -38,9 +38,9 @@ MUTANTS = (
     Mutant(
         name="slot-idles",
         breaks="the semaphore learns of each close 0.8 s late",
-        old="            return CLOSED.get(event.event_type, Closed.ORDERLY)\n",
-        new='            await __import__("asyncio").sleep(0.8)\n'
-        "            return CLOSED.get(event.event_type, Closed.ORDERLY)\n",
+        old="                    return CLOSED[event.event_type]\n",
+        new="                    await asyncio.sleep(0.8)\n"
+        "                    return CLOSED[event.event_type]\n",
         scene=SCENES["five"],
         rule="waits.permit",
         jobs=(),

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from temporalio import workflow
 from temporalio.api.common.v1 import Payload
+from temporalio.api.workflowservice.v1 import PauseWorkflowExecutionRequest
 from temporalio.client import Client
 from temporalio.common import RawValue, RetryPolicy
 from temporalio.testing import ActivityEnvironment
@@ -103,6 +104,33 @@ async def test_run_that_takes_no_more_signals_is_ended_unless_it_has_its_permit(
         reason = last.workflow_execution_terminated_event_attributes.reason
         assert reason == ("test" if had_permit else UNREACHABLE)
     assert ended == Ended(closed=Closed.TERMINATED, grace=None if had_permit else 0)
+
+
+async def test_paused_run_is_watched_on() -> None:
+    """The server answers the poll for its end at once."""
+    allowed = "--dynamic-config-value=frontend.WorkflowPauseEnabled=true"
+    with running_server("--headless", allowed) as server:
+        client = await server.client()
+        run = await a_run(client)
+        watching = asyncio.create_task(watched(client, run))
+
+        async def polls(more_than: int) -> int:
+            found = await eventually(
+                lambda: counts(server.metrics_port, client.namespace),
+                lambda found: found.requests["PollWorkflowExecutionHistory"] > more_than,
+            )
+            return found.requests["PollWorkflowExecutionHistory"]
+
+        begun = await polls(0)
+        await client.workflow_service.pause_workflow_execution(
+            PauseWorkflowExecutionRequest(
+                namespace=client.namespace, workflow_id=run.job_id, run_id=run.run_id
+            )
+        )
+        await polls(begun)
+        await client.get_workflow_handle(run.job_id).terminate()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            assert await watching == Ended(closed=Closed.TERMINATED, grace=None)
 
 
 @workflow.defn(sandboxed=False)
