@@ -111,10 +111,9 @@ def to_proto(event: Event) -> HistoryEvent:
             said.workflow_execution.run_id = data["run_id"]
             said.signal_name = data["name"]
             said.input.payloads.extend(data["args"])
-        case "closed:TERMINATED":
-            proto.event_type = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED
-        case "closed:TIMED_OUT":
-            proto.event_type = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT
+        case closed if closed.startswith("closed:"):
+            end = closed.removeprefix("closed:")
+            proto.event_type = EventType.Value(f"EVENT_TYPE_WORKFLOW_EXECUTION_{end}")
     return proto
 
 

@@ -215,7 +215,7 @@ class Reply:
     def __init__(self, status: int, body: dict[str, Any]) -> None:
         self.status_code = status
         self.is_success = status < 300
-        self.headers: dict[str, str] = {}
+        self.headers = httpx.Headers()
         self._body = body
 
     async def aiter_raw(self) -> AsyncIterator[bytes]:
