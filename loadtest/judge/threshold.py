@@ -1,6 +1,5 @@
 """Conditions: a metric, a comparison and a limit."""
 
-import math
 import operator
 import re
 from collections.abc import Callable
@@ -45,7 +44,6 @@ METRICS = {
 }
 # At most 1, or 100%.
 SHARES = {"success_rate", "efficiency"}
-SYMBOLS = ("limit", "expected", "jobs")
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
     ">=": operator.ge,
@@ -53,10 +51,10 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     ">": operator.gt,
 }
-LARGEST = 1e15
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "%": 0.01}
 _SHAPE = re.compile(
-    r"^\s*([a-z_0-9]+)\s*(<=|>=|==|<|>)\s*(?:([0-9.]+)\s*(ms|s|m|min|h|%)?|([a-z]+))\s*$"
+    r"\s*([a-z_0-9]+)\s*(<=|>=|==|<|>)\s*"
+    r"(?:(\d{0,15}\.?\d{1,30})\s*(ms|s|m|min|h|%)?|(limit|expected|jobs))\s*"
 )
 
 
@@ -90,25 +88,18 @@ class Threshold:
 
 def parse(text: str) -> Threshold:
     """Read a threshold; raise ValueError with what is wrong and what would be right."""
-    match = _SHAPE.match(text)
+    match = _SHAPE.fullmatch(text)
     if match is None:
         raise ValueError(
-            f"'{text}' is no threshold; write for example p95<60s or success_rate>=0.99"
+            f"'{text}' is no threshold; write for example p95<60s, success_rate>=99% or "
+            "max_at_once<=limit (or expected, or jobs)"
         )
     metric, op, number, unit, symbol = match.groups()
     if metric not in METRICS:
         raise ValueError(f"'{text}': unknown metric '{metric}'; known are {', '.join(METRICS)}")
-    if symbol is not None:
-        if symbol not in SYMBOLS:
-            known = ", ".join(SYMBOLS)
-            raise ValueError(f"'{text}': '{symbol}' is neither a number nor one of {known}")
+    if symbol:
         return Threshold(metric, op, symbol)
-    try:
-        limit = float(number) * _UNITS[unit or ""]
-    except ValueError:
-        limit = math.inf
-    if limit > LARGEST:
-        raise ValueError(f"'{text}': '{number}' is no number")
+    limit = float(number) * _UNITS[unit or ""]
     if metric in SHARES and limit > 1:
         raise ValueError(f"'{text}': {metric} is at most 1, or 100%")
     return Threshold(metric, op, limit)
