@@ -226,12 +226,10 @@ def _sample(
         elif name in known and not any(view.touched(*hold) for hold in holds.get(name, ())):
             why = "which was not its time" if name in holds else "and has no permit in any history"
             yield holder.found("slots.holders", f"held the slot at {at}, {why}")
-    if len(sample.holders) < held:
-        text = f"{len(sample.holders)} held the slot at {at}, and {held} by the histories"
-        yield named.found("slots.holders", text, held, len(sample.holders))
-    if limit is not None and len(set(sample.holders)) > limit:
-        text = f"{', '.join(sample.holders)} held the slot at {at}, the limit being {limit}"
-        yield named.found("slots.holders", text)
+    count, most = len({*sample.holders}), inf if limit is None else limit
+    if not held <= count <= most:
+        text = f"{count} held the slot at {at}, by the histories at least {held}, at most {limit}"
+        yield named.found("slots.holders", text, f"{held} to {limit}", count)
 
 
 def _stranger(queue: list[Turn], view: _View) -> Iterator[Finding]:
