@@ -8,7 +8,7 @@ from math import inf
 
 from loadtest.books.executions import DRAIN
 from loadtest.books.facts import Generation
-from loadtest.books.model import ENDS, OUTSIDE, Books, JobFacts, StageBook
+from loadtest.books.model import OUTSIDE, Books, JobFacts, StageBook
 from loadtest.judge.clocks import Offset, Offsets
 from loadtest.times import instant
 
@@ -54,21 +54,17 @@ def by_book(books: Books, clocks: Offsets) -> dict[str, list[Interval]]:
     horizon = _horizon(books)
     return {
         VENDORS: vendor_intervals(books, clocks),
-        RECORDS: [each for job in books.jobs if (each := _recorded(job, horizon))],
+        RECORDS: [
+            Interval(job.job_id, job.record.started, job.record.finished or horizon)
+            for job in books.jobs
+            if job.record and job.record.started
+        ],
         # From the permit to the close of each run.
         TEMPORAL: [
             Interval(job.job_id, run.granted or 0.0, run.closed or horizon)
             for job, run in books.granted()
         ],
     }
-
-
-def _recorded(job: JobFacts, horizon: float) -> Interval | None:
-    """Return the time of *running* in the JSON record."""
-    known = [(each.status, each.at) for each in job.changes if each.at is not None]
-    begin = next((at for status, at in known if status == "running"), None)
-    end = next((at for status, at in known if status in ENDS), horizon)
-    return None if begin is None else Interval(job.job_id, begin, end)
 
 
 def _horizon(books: Books) -> float:

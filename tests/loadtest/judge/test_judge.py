@@ -381,7 +381,7 @@ def test_overlap_names_both_jobs(honest: Synthetic) -> None:
 
 def test_overlap_in_the_records_only_is_found(honest: Synthetic) -> None:
     before = [row["record"]["transitions"][1]["at"] for row in honest.folder.rows(raw.STATES)][2]
-    honest.change(raw.STATES, 3, "record", "transitions", 1, at=before)
+    honest.change(raw.STATES, 3, "record", started_at=before)
     judgement = judge(honest.folder)
 
     assert {name: found.most for name, found in judgement.stages[1].at_once.items()} == {
