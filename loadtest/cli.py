@@ -30,7 +30,7 @@ _TERMINAL = False if os.environ.get("CI") else None
 
 
 class _Console(Console):
-    """Falls silent when nobody reads it any more: a closed pipe or terminal costs no run."""
+    """Stops writing when its pipe or terminal is closed, which costs no run."""
 
     def print(self, *args: Any, **kwargs: Any) -> None:
         try:

@@ -138,7 +138,7 @@ class Docker:
         interrupt = ("docker", "kill", "--signal", "INT", name) if alone else ()
         command = self._starting(*words, *arguments)
         if alone:
-            # Where nobody reads its output any more, Compose would leave the container running.
+            # If the reader of its output is gone, Compose would leave the container running.
             read = '"$@" | { cat; cat >/dev/null; }'
             command = ["bash", "-o", "pipefail", "-c", read, "bash", *command]
         return hand_over(command, self._env() | dict(env), interrupt=interrupt)

@@ -1,4 +1,4 @@
-"""What a run has tried, and which claims of the README it has shown, by the books alone."""
+"""What a run has tried, and which claims of the README it has shown, by the books only."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator

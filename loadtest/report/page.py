@@ -204,7 +204,7 @@ def both(text: str) -> Markup:
 
 
 def markdown(title: str, sections: list[Section]) -> str:
-    """Return the whole report as Markdown; of a chart it has the caption alone."""
+    """Return the whole report as Markdown; of a chart it has only the caption."""
     lines = [f"# {title}", ""]
     for number, section in enumerate(sections, 1):
         lines += [f"## {number}. {section.title}", "", as_markdown(section.lead), ""]

@@ -46,7 +46,7 @@ class Fresh(Generic[T]):
         task = self._asking
         if task is None or (task.done() and time.monotonic() - self._asked_at >= FRESH_SECONDS):
             task = asyncio.ensure_future(self._ask())
-            # Retrieve a failure that nobody waits for any more.
+            # Retrieve a failure that no caller awaits any more.
             task.add_done_callback(lambda done: done.cancelled() or done.exception())
             self._keep(task)
         return task

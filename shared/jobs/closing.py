@@ -51,5 +51,5 @@ def amend_accepted(record: Record, attempts: Attempts, tasks: Mapping[str, str])
 
 
 def _now(record: Record) -> datetime:
-    """Return this machine's time, but none before the last change, which Temporal's clock told."""
+    """Return this machine's time, but none before the last change, which has Temporal's time."""
     return max([datetime.now(UTC), *(change.at for change in record.transitions[-1:])])

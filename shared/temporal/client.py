@@ -30,7 +30,7 @@ GET_RECORD_QUERY = "get_record"
 CUSTOM_PROGRESS = SearchAttributeKey.for_int("CustomProgress")
 CUSTOM_TAG = SearchAttributeKey.for_keyword("CustomTag")
 
-# An HTTP caller gets an answer within this; the SDK alone retries for 10 s.
+# An HTTP caller gets an answer within this; the SDK by itself retries for 10 s.
 CALL_SECONDS = 3.0
 
 # What a client sees while the server is away or starting.

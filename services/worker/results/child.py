@@ -129,7 +129,7 @@ def main() -> None:
 def _read(requests: SimpleQueue[bytes]) -> None:
     for line in sys.stdin.buffer:
         requests.put(line)
-    # The parent is gone, so nobody waits for the check.
+    # The parent is gone, and with it the use of the check.
     os._exit(0)
 
 

@@ -70,7 +70,7 @@ export class Feed {
     this.#take(frame);
   }
 
-  // Where the counts differ, some are gone that nobody told of, or it was another process's feed.
+  // If the counts differ, some jobs went without a message, or it was another process's feed.
   #caughtUp({ complete, jobs }) {
     if (this.#seen.size !== jobs) {
       this.#change = null;

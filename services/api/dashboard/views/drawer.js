@@ -155,7 +155,7 @@ class Preview {
     this.element.replaceChildren();
   }
 
-  /** Draws only when a file has come: a playing video isn't begun anew. */
+  /** Draws only when a file has come: a playing video doesn't start again. */
   show(job) {
     const stages = storedStages(job);
     const key = [job.job_id, ...stages.map(({ name }) => name)].join(" ");
