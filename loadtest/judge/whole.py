@@ -250,7 +250,7 @@ def _foreign_jobs(books: Books, run: Subject) -> Iterator[Finding]:
         for place in range(stage.planned_jobs + len(books.foreign_jobs)):
             key = _key(books, stage, place)
             if (name := _job_id(key)) in books.foreign_jobs:
-                text = f"it is told to be of another, and has the key {key} of this run"
+                text = f"it is listed as of another run, and has the key {key} of this run"
                 yield Subject(name, stage.number).found("foreign.job_id", text)
     for name in sorted(books.foreign_jobs.keys() - made.union(*(s.holders for s in books.stages))):
         text = "the API was asked for it, and neither a vendor's ledger nor the slot shows it"
