@@ -1,6 +1,7 @@
 """Receive a callback: store its receipt, decide its fate, signal its job, write the fate."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -48,13 +49,12 @@ class Receiver:
         self._forged = 0
         self._client = client
         self._secret = secret
-        # The signal of each stage that is called back, by the form of its callbacks.
-        self._signals = {
-            (stage.callback, stage.name): each.done
-            for each in pipelines
-            for stage in each.stages
-            if stage.called_back
-        }
+        # By the form of its callbacks, each stage with the signals of its pipelines.
+        self._signals = defaultdict[tuple[str, str], dict[str, str]](dict)
+        for each in pipelines:
+            for stage in each.stages:
+                if stage.called_back:
+                    self._signals[stage.callback, stage.name][each.name] = each.done
 
     async def authentic(self, external_id: str, token: str, *, form: str = "kling") -> bool:
         """True if the token belongs to this task and the task has such callbacks; note forged ones,
@@ -93,7 +93,10 @@ class Receiver:
         fate, asks = decide(callback, external_id, job=job, past=past)
         if asks:
             try:
-                signal = self._signals[form, external_id.split(".")[1]]
+                signals = self._signals[form, external_id.split(".")[1]]
+                # A job of several possible pipelines that has no record may be left to its poll.
+                first = next(iter(signals.values()))
+                signal = signals.get(job.pipeline, first) if job else first
                 fate = await self._by_temporal(
                     fate, callback, receipt, signal=signal, known=job is not None
                 )

@@ -1,7 +1,7 @@
 """Callbacks of another pipeline's vendor: its own address, its own form, its own signal."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,15 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from examples.speech.definition import SPEECH, SpeechInput
 from services.callback.app import create_app
 from shared.http.client import http_client
+from shared.jobs.genvideo import GENVIDEO
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import StageDone
 from shared.jobs.tokens import callback_url
 from tests.fixtures.processes import serving
-from tests.services.callback.conftest import SECRET, settings_for
+from tests.services.callback.conftest import SECRET, Vendor, settings_for, start_job, told
+
+# The same stages by the same vendors, under a signal of its own.
+POSTER = replace(GENVIDEO, name="poster", workflow="PosterWorkflow", done="stage_done")
 
 
 @workflow.defn(name=SPEECH.workflow)
@@ -89,3 +93,17 @@ async def test_body_of_another_vendor_is_refused(speaker: Speaker) -> None:
     assert (await speaker.send(form="kling")).status_code == 404
     assert (await speaker.send(form="opera")).status_code == 404
     assert (await speaker.send(stage="video")).status_code == 404
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_each_pipeline_of_one_vendor_has_its_own_signal(
+    client: Client, tmp_path: Path
+) -> None:
+    named = {"pipelines": "tests.services.callback.test_pipelines:POSTER"}
+    app = create_app(settings_for(tmp_path).model_copy(update=named), client)
+    async with serving(app) as base, http_client(base) as http:
+        vendor = Vendor(http, new_job_id(), tmp_path)
+        vendor.record()
+        await start_job(client, vendor.job_id)
+        assert await vendor.fate("succeed") == "applied"
+        assert len(await told(client, vendor.job_id)) == 1
