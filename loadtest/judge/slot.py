@@ -64,12 +64,12 @@ class _View(NamedTuple):
     since: float
     until: float
 
-    def touched(self, begin: float | None, end: float | None) -> bool:
+    def touched(self, begin: float, end: float) -> bool:
         """True if the time from `begin` to `end` may overlap the view."""
-        return (begin is None or begin <= self.until) and (end is None or end > self.since)
+        return begin <= self.until and end > self.since
 
 
-Holds = dict[str, list[tuple[float | None, float | None]]]
+Holds = dict[str, list[tuple[float, float]]]
 
 
 def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
@@ -82,10 +82,9 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
     # end waits until the vendors are clear.
     holds: Holds = defaultdict(list)
     for turn in turns:
-        good = turn.job.status in ("succeeded", "degraded") and turn.run.closed is not None
-        holds[turn.job.job_id].append(
-            (turn.free, (turn.run.closed or 0.0) + SOON if good else None)
-        )
+        good = turn.job.status in ("succeeded", "degraded")
+        end = (turn.run.closed or inf) + SOON if good else inf
+        holds[turn.job.job_id].append((turn.free, end))
     queue = turns if known else []
     yield from _granted_in_turn(queue)
     for stage in books.stages:
@@ -137,7 +136,7 @@ def _samples(
     grants = sorted(run.granted or inf for run in known)
     closes = sorted(run.closed or inf for run in known)
     # A semaphore decides before the permit arrives.
-    frees = sorted(begin or 0.0 for own in holds.values() for begin, _ in own)
+    frees = sorted(begin for own in holds.values() for begin, _ in own)
     turns = sorted(queue, key=lambda turn: turn.key)
     gone = sum(run.granted is None for run in runs)
     ahead, behind = clocks.latest(SERVER, 0.0), clocks.earliest(SERVER, 0.0)
@@ -252,13 +251,13 @@ def _one_state(queue: list[Turn], view: _View, *, holds: Holds, gone: int) -> It
     states, sample = list[tuple[tuple[str, ...], int]](), view.sample
     closed, granted = -inf, [*(turn.run.granted or 0.0 for turn in queue[1:]), inf]
     for place, (turn, following) in enumerate(zip(queue, granted, strict=True)):
-        if view.touched(closed, turn.run.granted):
+        if view.touched(closed, turn.run.granted or 0.0):
             states.append(((), place))
-        end = min(*(end or inf for _, end in holds[turn.job.job_id]), following)
+        end = min(*(end for _, end in holds[turn.job.job_id]), following)
         if view.touched(turn.free, end):
             states.append(((turn.job.job_id,), place + 1))
         closed = turn.run.closed or inf
-    if view.touched(closed, None):
+    if view.touched(closed, inf):
         states.append(((), len(queue)))
     at, shown = timestamp(sample.at), ", ".join(sample.holders) or "nobody"
     said, fits = list[str](), False
@@ -291,7 +290,7 @@ def _places(turns: list[Turn], view: _View, *, gone: int) -> Iterator[Finding]:
                 yield turn.named.found("slots.places", text, f"{low} to {most}", place)
             ahead = place
         least += (turn.run.heard or inf) < view.since and turn.free > view.until
-        most += view.touched(turn.run.started, turn.run.granted)
+        most += view.touched(turn.run.started or 0.0, turn.run.granted or 0.0)
 
 
 def _idle(stage: StageBook, books: Books) -> Iterator[Finding]:
@@ -313,31 +312,29 @@ def _idle(stage: StageBook, books: Books) -> Iterator[Finding]:
 def _permits(books: Books) -> Iterator[Finding]:
     """Expect rising numbers at each gate: a permit that was decided on after the close of another
     run has a higher number. At the slot, no number is missing."""
-    runs = books.granted()
-    known = all(run.granted is not None for _, run in books.runs)
-    numbers = sorted((r.token, r.granted or 0.0, j.job_id) for j, r in runs if r.token is not None)
-    stages = {job.job_id: job.stage for job, _ in runs}
-    for (before, since, _), (token, at, job_id) in pairwise(numbers) if known else ():
-        # A semaphore that starts without state counts from its clock's milliseconds.
-        rebuilt = since - SLOW <= token / 1000 <= at + SLOW
-        if token > before + 1 and not (rebuilt or books.struck or books.foreign_jobs):
-            text = f"no run has a permit between {before} and {token}"
-            yield Subject(job_id, stages[job_id]).found("permit", text, before + 1, token)
-    found = defaultdict[str, list[tuple[Subject, Execution, float, int]]](list)
+    permits = defaultdict[str, list[tuple[int, float, Execution, Subject]]](list)
     for job, run in books.runs:
         for signal in (s for s in run.signals if s.name.startswith(GRANTED)):
             number, gate = signal.body.get("token"), signal.name.removeprefix(GRANTED)
             if signal.body.get("run_id") == run.run_id and isinstance(number, int):
-                # Beside other holders, it may have been decided on long before its permit arrived.
-                alone = gate != SLOT or books.limit == 1
-                decided = signal.at if alone else run.started or 0.0
-                found[gate].append((Subject(job.job_id, job.stage), run, decided, number))
-    for permits in found.values():
-        closes = sorted((r.closed, token) for _, r, _, token in permits if r.closed is not None)
-        highest = [*accumulate((token for _, token in closes), max)]
-        for named, _, decided, token in permits:
-            place = bisect_right(closes, (decided, -1)) - 1
-            if place >= 0 and token <= highest[place]:
+                named = Subject(job.job_id, job.stage)
+                permits[gate].append((number, signal.at, run, named))
+    known = all(run.granted is not None for _, run in books.runs)
+    numbers = sorted(permits[SLOT], key=lambda each: each[:2])
+    for (before, since, *_), (number, at, _, named) in pairwise(numbers) if known else ():
+        # A semaphore that starts without state counts from its clock's milliseconds.
+        rebuilt = since - SLOW <= number / 1000 <= at + SLOW
+        if number > before + 1 and not (rebuilt or books.struck or books.foreign_jobs):
+            text = f"no run has a permit between {before} and {number}"
+            yield named.found("permit", text, before + 1, number)
+    for gate, own in permits.items():
+        closes = sorted((run.closed, number) for number, _, run, _ in own if run.closed is not None)
+        highest = [*accumulate((number for _, number in closes), max)]
+        for number, at, run, named in own:
+            # Beside other holders, it may have been decided on long before it arrived.
+            alone = gate != SLOT or books.limit == 1
+            place = bisect_right(closes, (at if alone else run.started or 0.0, -1)) - 1
+            if place >= 0 and number <= highest[place]:
                 last = highest[place]
-                text = f"its permit {token} is not above {last}, which had been given back"
-                yield named.found("permit", text, f"above {last}", token)
+                text = f"its permit {number} is not above {last}, which had been given back"
+                yield named.found("permit", text, f"above {last}", number)
