@@ -8,7 +8,7 @@ from math import inf
 
 from loadtest.books.executions import DRAIN
 from loadtest.books.facts import Generation
-from loadtest.books.model import OUTSIDE, Books, JobFacts, StageBook
+from loadtest.books.model import OUTSIDE, Books, JobFacts
 from loadtest.judge.clocks import Offset, Offsets
 from loadtest.times import instant
 
@@ -123,11 +123,6 @@ def _vendors(
         begins.append(offset.earliest(first) if at_most else offset.latest(first))
         ends.append(never if g.finished is None else high if at_most else low)
     return [Interval(job_id, min(begins), max(ends))] if begins else []
-
-
-def within(intervals: list[Interval], stage: StageBook) -> list[Interval]:
-    """Return the intervals that touch a stage's time."""
-    return [i for i in intervals if i.begin <= stage.ended and i.end >= stage.began]
 
 
 def sweep(intervals: Iterable[Interval], limit: float = inf) -> Sweep:

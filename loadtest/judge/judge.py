@@ -299,7 +299,10 @@ def judge_stage(
             "still open": opened,
         },
         at_once={
-            name: intervals.sweep(intervals.within(own, stage), stage.limit or 1)
+            name: intervals.sweep(
+                (each for each in own if each.begin <= stage.ended and each.end >= stage.began),
+                stage.limit or 1,
+            )
             for name, own in times.items()
         },
         sampled_at_once=max((len(s.holders) for s in stage.samples), default=None),
