@@ -117,9 +117,8 @@ class Repairer:
             if record is not None:
                 await self._write(record, why="recovered")
                 return self._feed.get(job_id)
-        if not is_open:
-            # No worker answers; it is shown as it was known until one does.
-            self._feed.damaged[job_id] = None
+        # It is young, or no worker answers: it is shown as it was known, and looked for again.
+        self._feed.damaged[job_id] = None
         base = known or (await first_record(self._temporal, found)).job()
         self._feed.put(base)
         return base

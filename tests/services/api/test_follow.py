@@ -380,12 +380,16 @@ async def test_sweep_reads_only_changed_records(
 async def test_lost_record_of_an_open_job_is_written_again(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By a process that never saw it: when asked for the job, and unasked after a start."""
+    """By a process that never saw it: once the job is old enough, when asked for it, and unasked
+    after a start."""
     record = await started(service)
     records_of(service).remove(record.job_id)
     assert (await polled(service, record.job_id, Status.QUEUED)).version == 0
     monkeypatch.setattr(repair, "FRESH_SECONDS", 0)
     async with standing_in(service.client):
+        await service.follower.poll()
+        assert records_of(service).read(record.job_id) is not None
+        records_of(service).remove(record.job_id)
         assert (await service.jobs.find(record.job_id)).version > 0
         records_of(service).remove(record.job_id)
         fresh = make_service(service.settings, service.client)

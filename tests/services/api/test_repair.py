@@ -125,6 +125,7 @@ async def test_query_without_an_answer_holds_up_no_other_job(
         await Temporal(client).start(job.job_id, GenVideoInput(prompt="p", style=""))
         assert present(await repairer.recover(job.job_id)).status is Status.RUNNING
     assert temporal_calls("query_record") == before + 1
+    assert list(parts.feed.damaged) == [job.job_id for job in jobs]
 
 
 async def test_drained_job_shows_its_end(client: Client, tmp_path: Path) -> None:
