@@ -54,9 +54,9 @@ class OneOf(NamedTuple):
     values: tuple[Any, ...]
 
 
-def exactly(at: float | None) -> Between | None:
+def exactly(at: float | None, off: float = EXACT) -> Between | None:
     """Expect this instant, as exactly as books keep it; None expects an empty field."""
-    return None if at is None else Between(at - EXACT, at + EXACT)
+    return None if at is None else Between(at - off, at + off)
 
 
 @dataclass(slots=True)

@@ -228,14 +228,10 @@ def _runs(model: Model) -> Iterator[Finding]:
     yield from model.differ(raw.EXECUTIONS, {"runs": sorted(rows)}, known)
     for run in model.job.executions:
         row = rows.get(run.run_id, {})
-        expected = {"tag": model.book.tag, "type": run.kind, "started": _near(run.started)}
+        expected = {"tag": model.book.tag, "type": run.kind, "started": exactly(run.started, LAG)}
         if run.closed is not None and row.get("closed") is not None:
-            expected |= {"status": run.status, "closed": _near(run.closed)}
+            expected |= {"status": run.status, "closed": exactly(run.closed, LAG)}
         yield from model.differ(raw.EXECUTIONS, row, expected if row else {})
-
-
-def _near(at: float | None) -> Between:
-    return Between(None, None) if at is None else Between(at - LAG, at + LAG)
 
 
 def _files(model: Model) -> Iterator[Finding]:
