@@ -66,7 +66,7 @@ def read_plan(body: Mapping[str, Any], services: str = SERVICES) -> PlanRequest:
         if len(found) >= MOST:
             break
         name = item.get("name") if isinstance(item, dict) else None
-        label = name if isinstance(name, str) else f"#{index + 1}"
+        label = name if name and isinstance(name, str) else f"#{index + 1}"
         try:
             rules.append(Rule.model_validate(item, context={"services": services}))
         except ValidationError as error:

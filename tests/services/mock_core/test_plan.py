@@ -168,6 +168,7 @@ def test_every_mistake_of_every_rule_is_named() -> None:
             {"where": "callback", "do": "lose", "with": {"x": 1}, "match": {"prompt": ""}},
             {"name": "a", "where": "nowhere", "do": "lose"},
             7,
+            {**LOSE, "name": ""},
         ],
         "sed": 1,
         "seed": "x",
@@ -183,6 +184,7 @@ def test_every_mistake_of_every_rule_is_named() -> None:
             ("a", "name"),
             ("a", "where"),
             ("#4", ""),
+            ("#5", "name"),
         ]
     )
 
