@@ -23,7 +23,7 @@ MAX_BODY = 1024 * 1024
 DESCRIPTION = """Submits jobs, shows them live. Errors are `application/problem+json`.
 
 Live: `WS /ws/jobs` sends every job at once, then each change of any; `WS /ws/jobs/{job_id}` one
-job until its end (close code 1000; 4404 for an unknown job, 1013 while Temporal can't be asked).
+job until its end (close code 1000; 4404 for an unknown job, 1013 without Temporal or the store).
 `queue_position` is filled in by `GET` and in a socket's first frames; it is null in later ones."""
 
 

@@ -26,11 +26,12 @@ from services.api.feed import (
 from services.api.http.routes import ServiceDep
 from services.api.jobs import JobNotFound
 from services.api.service import Service
-from shared.errors import NotReady, TemporalUnavailable
+from shared.errors import GenvideoError, NotReady
 from shared.http.mistakes import DIGITS
 from shared.http.problems import documented
 from shared.http.queries import ONLY_KNOWN
 from shared.jobs.messages import Job
+from shared.store.protocol import StoreAway
 
 # More versions than any job has.
 MOST_VERSION = 10**9
@@ -99,7 +100,8 @@ async def one_job(
     with listeners.subscribed(job_id) as news, suppress(WebSocketDisconnect):
         try:
             job = await service.jobs.find(job_id)
-        except (JobNotFound, TemporalUnavailable, NotReady) as error:
+            at = await OneJob.after(since, job, service=service)
+        except GenvideoError as error:
             code = UNKNOWN_JOB if isinstance(error, JobNotFound) else TRY_AGAIN_LATER
             reason = error.message.encode("utf-8", "replace")[:REASON_BYTES]
             await socket.close(code, reason.decode("utf-8", "ignore"))
@@ -107,7 +109,6 @@ async def one_job(
         if has_it_all(job, since):
             await socket.close(NORMAL)
             return
-        at = await OneJob.after(since, job, service=service)
         await _serve(socket, at, news, listeners=listeners)
 
 
@@ -166,8 +167,9 @@ async def job_events(
 async def _events(job: Job, since: int | None, *, service: Service) -> AsyncIterator[bytes]:
     listeners = service.feed.listeners
     yield RETRY
-    # Subscribe first and read then, so that no change in between is missed.
-    with listeners.subscribed(job.job_id) as news:
+    # Subscribe first and read then, so that no change in between is missed. Without the store the
+    # stream ends, and its reader comes again.
+    with listeners.subscribed(job.job_id) as news, suppress(StoreAway):
         at = await OneJob.after(since, job, service=service)
         async for item in following(at, news, listeners=listeners, silence=HEARTBEAT_SECONDS):
             if item is None:

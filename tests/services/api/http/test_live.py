@@ -2,10 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -16,10 +16,16 @@ from services.api.http import live
 from shared.jobs.ids import new_job_id
 from shared.jobs.messages import Attempts, Job, Record
 from shared.jobs.states import Status
+from shared.store.chosen import chosen_store
+from shared.store.records import Records
 from tests.fixtures.eventually import eventually
+from tests.fixtures.object_store import given_for, moto_server, settings_for
 from tests.services.api.conftest import Api, NewApi, calls_for_callers, change, ended
 from tests.services.api.http.test_access import is_problem
 from tests.shared.standins import sample_record
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 RUNNING = {"status": Status.RUNNING, "step": "image", "attempts": Attempts(image=1, video=0)}
 
@@ -82,6 +88,43 @@ async def known(api: Api, count: int) -> list[Record]:
 
     await eventually(listed)
     return records
+
+
+@pytest.mark.parametrize("reads", [0, 1])
+async def test_listener_is_told_to_come_again_while_the_store_is_away(
+    new_lonely: NewApi, *, reads: int
+) -> None:
+    record = change(sample_record(new_job_id()), **RUNNING)
+    left = 1
+
+    def around(app: "WSGIApplication") -> "WSGIApplication":
+        def answer(environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
+            nonlocal left
+            if record.job_id in environ["PATH_INFO"] and environ["REQUEST_METHOD"] == "GET":
+                left -= 1
+                if left < 0:
+                    start("403 Forbidden", [])
+                    return []
+            return app(environ, start)
+
+        return answer
+
+    with moto_server(around=around) as address:
+        Records(chosen_store(settings_for(address))).write(record)
+        # The start reads it once.
+        async with new_lonely(**given_for(address)) as api:
+            left = reads
+            path = f"/ws/jobs/{record.job_id}?since=1"
+            async with connect(api.sockets + path, proxy=None) as socket:
+                assert await rest(socket) == []
+            left = reads
+            stream = await api.http.get(f"/jobs/{record.job_id}/events?since=1")
+
+    assert (socket.close_code, socket.close_reason) == (1013, "the store refuses our key")
+    if reads == 0:
+        assert is_problem(stream, 503, "store_away")
+    else:
+        assert (stream.status_code, stream.text) == (200, "retry: 1000\n\n")
 
 
 async def test_listener_that_leaves_is_forgotten(api: Api) -> None:
