@@ -159,8 +159,9 @@ class Follower:
         await asyncio.gather(*map(self._look_up, due))
         # Up to the first failure; records unknown to Temporal stay.
         for job_id in list(self._feed.damaged)[:LOOK_UPS]:
-            # Before it is read, so that after a failure it goes behind the others.
-            del self._feed.damaged[job_id]
+            # Before it is read, so that after a failure it goes behind the others. A sweep may have
+            # read it meanwhile.
+            self._feed.damaged.pop(job_id, None)
             await self._repairer.recover(job_id)
             if job_id in self._feed.damaged:
                 return

@@ -19,7 +19,8 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from websockets.asyncio.client import connect
 
 from services.api import follow, parts, repair
-from services.api.follow import LAG
+from services.api.follow import LAG, Follower
+from services.api.repair import Repairer
 from services.api.service import Service, make_service
 from services.api.settings import ApiSettings
 from services.api.slots import EMPTY, Slots
@@ -409,6 +410,25 @@ async def test_damaged_record_is_repaired_unasked(
         assert list(service.feed.damaged) == [record.job_id]
         await service.follower.poll()
     assert records_of(service).read(record.job_id) is not None
+    assert service.feed.damaged == {}
+
+
+async def test_record_may_become_whole_while_another_is_repaired(service: Service) -> None:
+    records = [await started(service) for _ in range(2)]
+
+    class Repairing(Repairer):
+        async def recover(self, job_id: str) -> Job | None:
+            for record in records:
+                records_of(service).write(record)
+            await follower.sweep()
+            return service.feed.get(job_id)
+
+    follower = Follower(service, service.slots, Repairing(service))
+    for record in records:
+        service.assets.store.put(f"state/jobs/{record.job_id}.json", b"{")
+    await follower.sweep()
+    assert len(service.feed.damaged) == 2
+    await follower.poll()
     assert service.feed.damaged == {}
 
 
