@@ -76,7 +76,8 @@ def _text(longest: int, pattern: str = r"^[^\x00-\x1f\x7f]+$") -> StringConstrai
 # Temporal takes ids of up to 1000 characters.
 WorkflowId = Annotated[str, _text(1000)]
 RunId = Annotated[str, _text(100)]
-Name = Annotated[str, _text(200, r"^[^\x00-\x1f\x7f']+$")]
+# Without what ends, or alters, a text in a query of the server's listing.
+Name = Annotated[str, _text(200, r"^[^\x00-\x1f\x7f'\\]+$")]
 Token = Annotated[int, Field(ge=0, lt=2**53)]
 Limit = Annotated[int, Field(ge=1, le=1000)]
 # With a name that the server refuses no task of the semaphore could complete.

@@ -16,6 +16,7 @@ from shared.semaphore.__main__ import main
         ("limit", "pool", "+1"),
         ("limit", "", "1"),
         ("pause", "a'b"),
+        ("resume", "a\\"),
         ("show", "x" * 201),
         ("serve", "pool", "a'b"),
     ],
