@@ -82,8 +82,9 @@ Token = Annotated[int, Field(ge=0, lt=2**53)]
 Limit = Annotated[int, Field(ge=1, le=1000)]
 # With a name that the server refuses no task of the semaphore could complete.
 Accepted = Annotated[str, Field(min_length=1), AfterValidator(_accepted)]
-# A year; a place that is kept for longer has to be freed by an operator.
-Seconds = Annotated[float, Field(ge=0, le=366 * 86400)]
+# A place that is kept for longer has to be freed by an operator.
+YEAR = 366 * 86400
+Seconds = Annotated[float, Field(ge=0, le=YEAR)]
 
 
 class Message(BaseModel):

@@ -12,7 +12,7 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHistoryEv
 from temporalio.converter import DataConverter
 from temporalio.service import RPCError, RPCStatusCode
 
-from .messages import Closed, RunRef, SlotRequest, granted_signal
+from .messages import YEAR, Closed, RunRef, SlotRequest, granted_signal
 
 T = TypeVar("T")
 SCHEDULED = "activity_task_scheduled_event_attributes"
@@ -95,7 +95,7 @@ async def grace_of(client: Client, name: str, request: SlotRequest, closed: Clos
         return 0.0
     if request.clean_up is not None:
         return None
-    return max(left + MARGIN, LEAST) if request.grace is None else request.grace
+    return min(max(left + MARGIN, LEAST), YEAR) if request.grace is None else request.grace
 
 
 async def _activity_time_left(client: Client, name: str, run: RunRef) -> float | None:

@@ -69,9 +69,9 @@ class Foreign:
                 await workflow.execute_activity(
                     "work",
                     name,
-                    start_to_close_timeout=timedelta(minutes=1),
+                    start_to_close_timeout=timedelta(days=1000),
                     # So long is the place of an ended run kept: time to stop on a busy machine.
-                    heartbeat_timeout=timedelta(seconds=5),
+                    heartbeat_timeout=None if kind == "endless" else timedelta(seconds=5),
                     cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
                 )
             if kind == "lingers":
@@ -285,6 +285,16 @@ async def test_permit_that_comes_after_giving_up_is_returned(scene: Scene, queue
     await _granted(handle, old.model_copy(update={"token": old.token + 1}))
     await eventually(lambda: said(RELEASE_SIGNAL), lambda count: count == 2)
     await handle.terminate()
+
+
+async def test_work_may_take_longer_than_a_place_is_kept(scene: Scene) -> None:
+    """Its place is shown and can be freed, whatever the time-out of its work."""
+    endless = await scene.start("endless", "endless")
+    await eventually(scene.view, lambda view: bool(view.holders))
+    await endless.terminate()
+    view = await eventually(scene.view, lambda view: view.holders[0].draining)
+    view = await free(scene.models, GPU, view.holders[0].run_id)
+    assert not view.holders
 
 
 async def test_clean_up_without_a_worker_is_shown_and_given_up(scene: Scene) -> None:
