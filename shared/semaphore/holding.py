@@ -33,6 +33,7 @@ ASK_SECONDS = timedelta(seconds=10)
 ASK_RETRY = RetryPolicy(
     initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=5)
 )
+HAS_PLACE = "This run has or awaits a place of this semaphore, and can have only one."
 
 
 class Semaphore:
@@ -72,18 +73,19 @@ class Semaphore:
         self._holder: asyncio.Task[Any] | None = None
         self._is_reset = False
         self._has_given_up = False
-        # The last permit of this run; an earlier block's may be signalled again.
-        before = getattr(workflow.get_signal_handler(granted_signal(name)), "__self__", None)
-        self._last_token: int = before._last_token if isinstance(before, Semaphore) else -1
-        workflow.set_signal_handler(granted_signal(name), self._granted)
+        self._last_token = -1
+        self._listen()
 
     async def __aenter__(self) -> Self:
+        if not self._listen():
+            raise ApplicationError(HAS_PLACE, type="has_place", non_retryable=True)
         workflow.register_random_seed_callback(self._reset)
-        self._holder = asyncio.current_task()
+        self._holder, self._has_given_up = asyncio.current_task(), False
         try:
             await self.ask()
             await workflow.wait_condition(lambda: self.permit is not None)
         except (asyncio.CancelledError, ActivityError) as error:
+            self._holder = None
             # The semaphore sees by itself that the run before a reset has closed.
             self._check_not_reset()
             await self.withdraw()
@@ -143,6 +145,18 @@ class Semaphore:
             await semaphore.signal(signal, argument)
         except ApplicationError:
             workflow.logger.info("no semaphore is running; the next one reads this history")
+
+    def _listen(self) -> bool:
+        """Get this name's permits from now on, unless another block of the run is open; the permit
+        of an earlier one may be signalled again."""
+        signal = granted_signal(self.name)
+        before = getattr(workflow.get_signal_handler(signal), "__self__", None)
+        if isinstance(before, Semaphore):
+            if before._holder is not None:
+                return False
+            self._last_token = max(self._last_token, before._last_token)
+        workflow.set_signal_handler(signal, self._granted)
+        return True
 
     def _granted(self, value: dict[str, Any]) -> None:
         """Take the permit of this run; ignore a repeat and another run's permit."""

@@ -18,7 +18,7 @@ from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from shared.semaphore import CleanUp, Semaphore, SlotView
-from shared.semaphore.client import change, free, view_of
+from shared.semaphore.client import change, free, start_semaphore, view_of
 from shared.semaphore.messages import (
     RELEASE_SIGNAL,
     WITHDRAW_SIGNAL,
@@ -118,6 +118,9 @@ class Scene:
     async def start(self, name: str, kind: str = "") -> Handle:
         return await self.client.start_workflow("Foreign", kind, id=name, task_queue="foreign")
 
+    async def again(self, kind: str) -> Handle:
+        return await self.client.start_workflow("Again", kind, id="again", task_queue="foreign")
+
     async def at_work(self, *names: str) -> None:
         await eventually(self._been, lambda been: set(names) <= set(been))
 
@@ -132,12 +135,44 @@ class Scene:
             await asyncio.sleep(0.1)
 
 
+@workflow.defn
+class Again:
+    """Two blocks of one name, and the types of the errors of those that failed."""
+
+    def __init__(self) -> None:
+        self._steps = 0
+
+    @workflow.run
+    async def run(self, kind: str) -> list[str | None]:
+        slots = [Semaphore(GPU, task_queue="semaphores") for _ in range(2)]
+        if kind == "given up":
+            waits = asyncio.create_task(self._enter(slots[0]))
+            await workflow.wait_condition(lambda: self._steps == 1)
+            waits.cancel()
+            await workflow.wait_condition(lambda: self._steps == 2)
+            slots.pop()
+        if kind == "beside":
+            ends = await asyncio.gather(*map(self._enter, slots), return_exceptions=True)
+            return [end.type for end in ends if isinstance(end, ApplicationError)]
+        for slot in slots:
+            await self._enter(slot)
+        return []
+
+    async def _enter(self, slot: Semaphore) -> None:
+        async with slot:
+            await workflow.sleep(0.01)
+
+    @workflow.signal
+    def step(self) -> None:
+        self._steps += 1
+
+
 @asynccontextmanager
 async def _workers(client: Client, inside: Inside) -> AsyncIterator[None]:
     foreign = Worker(
         client,
         task_queue="foreign",
-        workflows=[Foreign, Blocks],
+        workflows=[Foreign, Blocks, Again],
         activities=[inside.work],
         workflow_runner=UnsandboxedWorkflowRunner(),
         max_heartbeat_throttle_interval=timedelta(milliseconds=100),
@@ -285,6 +320,27 @@ async def test_permit_that_comes_after_giving_up_is_returned(scene: Scene, queue
     await _granted(handle, old.model_copy(update={"token": old.token + 1}))
     await eventually(lambda: said(RELEASE_SIGNAL), lambda count: count == 2)
     await handle.terminate()
+
+
+@pytest.mark.parametrize(
+    ("kind", "failed"), [("beside", ["has_place"]), ("one after the other", [])]
+)
+async def test_run_has_one_place_at_a_time(scene: Scene, kind: str, failed: list[str]) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        assert await (await scene.again(kind)).result() == failed
+
+
+async def test_object_whose_block_was_given_up_can_be_used_again(scene: Scene) -> None:
+    await start_semaphore(scene.models, GPU, task_queue="semaphores")
+    await change(scene.models, GPU, SlotChange(paused=True))
+    again = await scene.again("given up")
+    await eventually(scene.view, lambda view: view.waiting == ("again",))
+    await again.signal("step")
+    await eventually(scene.view, lambda view: not view.waiting)
+    await change(scene.models, GPU, SlotChange(paused=False))
+    await again.signal("step")
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await again.result()
 
 
 async def test_work_may_take_longer_than_a_place_is_kept(scene: Scene) -> None:
