@@ -150,7 +150,7 @@ class Execution:
     result: Row = field(default_factory=dict)
     failure: tuple[str, str] | None = None
     signals: list[Signal] = field(default_factory=list)
-    releases: list[Row] = field(default_factory=list)
+    releases: list[Signal] = field(default_factory=list)
     """The permits that it gave back before its close."""
     activities: list[Activity] = field(default_factory=list)
     timers: list[Timer] = field(default_factory=list)
@@ -197,6 +197,12 @@ class Execution:
         """The seconds that the job may take from its permit on."""
         limit = self.limits.get("job_seconds")
         return float(limit) if isinstance(limit, int | float) else None
+
+    @property
+    def left(self) -> float | None:
+        """When it gave its place back: one that had given up its wait does so before its close."""
+        back = (each.at for each in self.releases if each.body.get("name") == SLOT)
+        return self.closed if self.orders else next(back, self.closed)
 
     def signalled(self, name: str) -> list[Signal]:
         return [signal for signal in self.signals if signal.name == name]

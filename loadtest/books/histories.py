@@ -164,7 +164,7 @@ class _Reader:
         elif kind == _TIMER:
             run.timers.append(Timer(summary(event), at, seconds(body.get("startToFireTimeout"))))
         elif kind == _RELEASE and body.get("signalName") == "release":
-            run.releases.append(first_of(body.get("input")))
+            run.releases.append(Signal("release", at, first_of(body.get("input")), identity))
         elif kind == _UPSERT:
             run.progress += _percent(body.get("searchAttributes"))
         elif kind == f"{_EXECUTION}CANCEL_REQUESTED":

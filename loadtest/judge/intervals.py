@@ -59,9 +59,8 @@ def by_book(books: Books, clocks: Offsets) -> dict[str, list[Interval]]:
             for job in books.jobs
             if job.record and job.record.started
         ],
-        # From the permit to the close of each run.
         TEMPORAL: [
-            Interval(job.job_id, run.granted or 0.0, run.closed or horizon)
+            Interval(job.job_id, run.granted or 0.0, run.left or horizon)
             for job, run in books.granted()
         ],
     }

@@ -258,7 +258,7 @@ def _orders(model: Model, run: Execution) -> Iterator[Finding]:
             return
         seen[order.step] = order.attempt - ((order.at, order.task) in again)
     permits = [(s.body.get("name"), s.body.get("token")) for s in run.signals if GRANTED in s.name]
-    given = [(body.get("name"), body.get("token")) for body in run.releases]
+    given = [(each.body.get("name"), each.body.get("token")) for each in run.releases]
     behind = names[: max((names.index(step) for step in seen), default=0)]
     row = {"permit": run.granted, "orders": [*seen]}
     row["release"] = [permit for permit in given if permit not in permits]

@@ -97,7 +97,7 @@ def freed(books: Books) -> list[Turn]:
     """Return each run that was granted, in the order of the grants: the place that falls free first
     is granted first."""
     runs = sorted(books.granted(), key=lambda one: one[1].granted or 0.0)
-    closes = sorted((run.closed or inf, job.job_id) for job, run in runs)
+    closes = sorted((run.left or inf, job.job_id) for job, run in runs)
     closes = [(-inf, "")] * min(books.limit or 1, len(runs)) + closes
     return [
         Turn(job, run, max(run.started or 0.0, min(at, run.granted or 0.0)), by)
@@ -134,7 +134,7 @@ def _samples(
     known = [run for _, run in books.granted()]
     heard = sorted(run.heard or inf for run in known)
     grants = sorted(run.granted or inf for run in known)
-    closes = sorted(run.closed or inf for run in known)
+    closes = sorted(run.left or inf for run in known)
     # A semaphore decides before the permit arrives.
     frees = sorted(begin for own in holds.values() for begin, _ in own)
     turns = sorted(queue, key=lambda turn: turn.key)

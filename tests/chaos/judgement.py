@@ -58,12 +58,12 @@ Found = Iterator[tuple[str, str]]
 
 
 def _by_semaphores(evidence: Evidence) -> Found:
-    """From the semaphore's decision, which comes before its word to the job, to the run's close."""
+    """From the semaphore's decision, which comes before its word to the job, to the place's return."""
     books = evidence.books
     limit = max((stage.limit or 1 for stage in books.stages), default=1)
     horizon = max((stage.ended for stage in books.stages), default=0.0)
     held = [
-        Interval(job.job_id, at, max(at, run.closed or horizon))
+        Interval(job.job_id, at, max(at, run.left or horizon))
         for job in books.jobs
         for run in job.executions
         if (at := evidence.grants.get(run.run_id)) is not None

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from loadtest.books import raw
+from loadtest.books.executions import SLOT, Signal
+from loadtest.judge.intervals import TEMPORAL, by_book, sweep
 from tests.chaos import judgement
 from tests.chaos.books import Evidence
 from tests.chaos.judgement import ENOUGH_SECONDS, violations
@@ -104,6 +106,26 @@ def test_two_permits_at_once_are_a_violation(run: Synthetic) -> None:
         grants = {first.run_id: first.granted or 0.0, second.run_id: (first.closed or 0.0) - early}
         held = Evidence(found.books, FREE, tail=frozenset(), grants=grants)
         assert {each.rule for each in violations(held)} == rules
+
+
+def test_permit_that_came_after_the_wait_was_given_up_ends_with_its_return(run: Synthetic) -> None:
+    found = Evidence.of(run.folder)
+    runs = {each.run_id: each for job in found.books.jobs for each in job.executions}
+    first, second = runs[f"r-{FIRST}"], runs[f"r-{SECOND}"]
+    second.granted = early = (first.closed or 0.0) - 0.1
+    first.releases.append(Signal("release", early - 0.1, {"name": SLOT, "token": first.token}, ""))
+    grants = {first.run_id: first.granted or 0.0, second.run_id: early}
+    held = Evidence(found.books, FREE, tail=frozenset(), grants=grants)
+
+    def overlaps() -> set[str]:
+        swept = sweep(by_book(found.books, {})[TEMPORAL], 1)
+        return {each.second for each in swept.pairs}
+
+    assert judgement.SEMAPHORES in {each.rule for each in violations(held)}
+    assert overlaps() == {SECOND}
+    first.orders.clear()
+    assert judgement.SEMAPHORES not in {each.rule for each in violations(held)}
+    assert overlaps() == set()
 
 
 def ended(run: Synthetic, status: str, code: str | None = None, *, of_run: str) -> None:
