@@ -11,19 +11,22 @@ JOB_GATE = GENVIDEO.slot
 
 
 def recalls_of(pipelines: Iterable[Definition]) -> dict[str, Recall]:
-    """Return, by slot, the activity that reads its jobs from records when Temporal has forgotten
-    them.
+    """Return, by slot and gate, the activity that reads its jobs from records when Temporal has
+    forgotten them.
 
     All pipelines share one store, so a worker of the first one reads them: a slot needs no worker
     of a pipeline that has no job.
     """
     found: dict[str, Recall] = {}
     for each in pipelines:
-        recall = found.get(each.slot) or Recall(
-            task_queue=each.name, activity=OPEN_RECORDS_ACTIVITY, clean_ups={}
-        )
-        clean_ups = {**recall.clean_ups, each.name: each.clean_up}
-        found[each.slot] = recall.model_copy(update={"clean_ups": clean_ups})
+        for name, step in {**{name: name for name in each.names}, each.slot: None}.items():
+            recall = found.get(name) or Recall(
+                task_queue=each.name, activity=OPEN_RECORDS_ACTIVITY, clean_ups={}, step=step
+            )
+            clean_ups = {**recall.clean_ups, each.name: each.clean_up}
+            # A name that is some pipeline's slot is held at each stage.
+            change = {"clean_ups": clean_ups, "step": recall.step and step}
+            found[name] = recall.model_copy(update=change)
     return found
 
 

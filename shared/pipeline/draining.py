@@ -91,7 +91,7 @@ class DrainActivities:
     def _open_records(self) -> list[OpenRun]:
         records = map(self._records.read, self._records.job_ids())
         return [
-            OpenRun(job_id=each.job_id, run_id=each.run_id, pipeline=each.pipeline)
+            OpenRun(job_id=each.job_id, run_id=each.run_id, pipeline=each.pipeline, step=each.step)
             for each in records
             if each is not None
             and each.run_id

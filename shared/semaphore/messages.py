@@ -168,10 +168,11 @@ class Recall(CleanUp):
     """The activity that tells a semaphore without predecessor which runs may still hold a place.
 
     It returns `OpenRecords`. `clean_ups`: the clean-up activities by pipeline; a run of another
-    pipeline holds no place of this semaphore.
+    pipeline holds no place of this semaphore. `step`: only a run at this stage holds one.
     """
 
     clean_ups: dict[str, CleanUp]
+    step: Name | None = None
 
 
 class Permit(RunRef):
@@ -227,6 +228,7 @@ class OpenRun(RunRef):
     """A run whose record has begun and not ended."""
 
     pipeline: Name
+    step: Name | None = None
 
 
 class OpenRecords(Message):

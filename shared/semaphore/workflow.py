@@ -143,7 +143,8 @@ class SemaphoreWorkflow:
                 # Its watch finds out whether it is open, has left something at a vendor, or is
                 # unknown.
                 clean_up = recall.clean_ups.get(each.pipeline)
-                if clean_up is not None and each.run_id not in permits.held:
+                is_here = each.run_id not in permits.held and recall.step in (None, each.step)
+                if clean_up is not None and is_here:
                     now, run = workflow.now(), dict(each.run)
                     permits.hold(SlotRequest(requested_at=now, clean_up=clean_up, **run), now)
         self._permits = permits

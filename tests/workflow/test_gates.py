@@ -11,6 +11,7 @@ from shared.semaphore import workflow as semaphore_workflow
 from shared.semaphore.messages import SlotView, semaphore_id
 from shared.semaphore.state import SemaphoreRules
 from tests.fixtures.semaphore import is_drained
+from tests.fixtures.temporal import delete
 from tests.services.mock_core.serving import Json
 from tests.workflow.conftest import Lines
 from tests.workflow.pipeline import BEFORE_VIDEO, LONG, Pipeline, paid_once, working
@@ -108,6 +109,23 @@ async def test_terminated_holder_is_drained_before_the_next_image(
     await is_drained(line.client, killed, "image")
     assert (await line.ended(following)).status is Status.SUCCEEDED
     assert most_at_once(await line.ledger("image")) == 1
+    await line.free()
+
+
+async def test_holder_deleted_with_its_gate_is_drained_before_the_next_video(
+    line: Pipeline,
+) -> None:
+    """Then only its record says what it left. The other one waits at the gate."""
+    await line.change("video", limit=1)
+    deleted = await line.held("video", "deleted")
+    following = await line.submit("next")
+    await line.slots(lambda view: view.waiting == (following,), "video")
+    await delete(line.client, semaphore_id("video"))
+    await delete(line.client, deleted)
+    await is_drained(line.client, deleted, "video")
+    await line.videos.hurry()
+    assert (await line.ended(following)).status is Status.SUCCEEDED
+    assert most_at_once(await line.ledger("video")) == 1
     await line.free()
 
 

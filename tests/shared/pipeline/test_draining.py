@@ -236,7 +236,7 @@ async def test_other_workflow_has_nothing_at_our_vendors(scene: Scene) -> None:
 @pytest.mark.parametrize(
     ("fields", "is_found"),
     [
-        ({"status": Status.RUNNING}, True),
+        (IN_IMAGE, True),
         (QUEUED, False),
         ({"status": Status.SUCCEEDED}, False),
         ({"status": Status.RUNNING, "namespace": "another"}, False),
@@ -247,5 +247,5 @@ async def test_open_records_are_holders_for_a_semaphore_without_history(
     scene: Scene, fields: dict[str, Any], is_found: bool
 ) -> None:
     scene.record(**fields)
-    expected = OpenRun(job_id=JOB, run_id="run", pipeline="genvideo")
+    expected = OpenRun(job_id=JOB, run_id="run", pipeline="genvideo", step="image")
     assert (await scene.open_records()).runs == ((expected,) if is_found else ())
