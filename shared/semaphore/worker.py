@@ -8,7 +8,6 @@ from datetime import timedelta
 
 from temporalio.client import Client
 from temporalio.contrib.pydantic import PydanticPayloadConverter
-from temporalio.converter import DefaultPayloadConverter
 from temporalio.worker import Worker
 from temporalio.workflow import NondeterminismError
 
@@ -31,10 +30,13 @@ HEARTBEAT_THROTTLE = timedelta(seconds=1)
 
 
 def with_models(client: Client) -> Client:
-    """Return the same client for pydantic messages, with its codec."""
+    """Return the same client for pydantic messages, with its codec.
+
+    Another converter might not know them; what it writes of a run's messages is JSON.
+    """
     config = client.config()
     converter = config["data_converter"]
-    if converter.payload_converter_class is not DefaultPayloadConverter:
+    if issubclass(converter.payload_converter_class, PydanticPayloadConverter):
         return client
     config["data_converter"] = replace(converter, payload_converter_class=PydanticPayloadConverter)
     return Client(**config)

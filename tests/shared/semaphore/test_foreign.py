@@ -13,6 +13,12 @@ from temporalio.client import (
     WorkflowHandle,
     WorkflowQueryFailedError,
 )
+from temporalio.converter import (
+    BinaryNullPayloadConverter,
+    CompositePayloadConverter,
+    DataConverter,
+    JSONPlainPayloadConverter,
+)
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
@@ -181,17 +187,34 @@ async def _workers(client: Client, inside: Inside) -> AsyncIterator[None]:
         yield
 
 
+class Plain(CompositePayloadConverter):
+    """Knows no models."""
+
+    def __init__(self) -> None:
+        super().__init__(BinaryNullPayloadConverter(), JSONPlainPayloadConverter())
+
+
 @pytest.fixture
-async def scene(client: Client) -> AsyncIterator[Scene]:
+def converter() -> DataConverter:
+    return DataConverter.default
+
+
+@pytest.fixture
+async def scene(client: Client, converter: DataConverter) -> AsyncIterator[Scene]:
     """In a namespace that no pipeline has ever used, by a client without our converter."""
     plain = await Client.connect(
-        client.service_client.config.target_host, namespace=client.namespace
+        client.service_client.config.target_host,
+        namespace=client.namespace,
+        data_converter=converter,
     )
     inside = Inside()
     async with _workers(plain, inside):
         yield Scene(plain, inside)
 
 
+@pytest.mark.parametrize(
+    "converter", [DataConverter.default, DataConverter(payload_converter_class=Plain)]
+)
 async def test_first_limit_stays_and_the_block_returns_its_permit(scene: Scene) -> None:
     await asyncio.gather(*[await _result(scene, f"short {n}", "twice") for n in range(5)])
     lingering = await scene.start("short lingers", "lingers")
