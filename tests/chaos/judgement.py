@@ -58,7 +58,8 @@ Found = Iterator[tuple[str, str]]
 
 
 def _by_semaphores(evidence: Evidence) -> Found:
-    """From the semaphore's decision, which comes before its word to the job, to the place's return."""
+    """From the semaphore's decision, which comes before its word to the job, to the run's return
+    of the place."""
     books = evidence.books
     limit = max((stage.limit or 1 for stage in books.stages), default=1)
     horizon = max((stage.ended for stage in books.stages), default=0.0)
