@@ -106,7 +106,7 @@ class Book:
         self.vendors_clear = asyncio.Event()
         self.drained: object = {"cleared": True}
         self.open: tuple[OpenRun, ...] = ()
-        self.records_asked = 0
+        self.asked_records: list[str | None] = []
         self.records_readable = asyncio.Event()
         self.records_readable.set()
         self._changed = asyncio.Condition()
@@ -136,7 +136,7 @@ class Book:
 
     @activity.defn(name=OPEN_RECORDS_ACTIVITY)
     async def open_records(self) -> OpenRecords:
-        self.records_asked += 1
+        self.asked_records.append(activity.info().workflow_id)
         await self._tell()
         await self.records_readable.wait()
         return OpenRecords(runs=self.open)
