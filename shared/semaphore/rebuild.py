@@ -42,6 +42,8 @@ LISTING_PAUSE_SECONDS = 1.0
 AT_ONCE = 20
 # The watchdog starts the next semaphore a second after the last one.
 GAP = timedelta(seconds=5)
+# As milliseconds since 1970 in the year 144683. After it there would soon be no numbers left.
+FORGED = 2**52
 # A run that was killed so recently, while no semaphore watched, may have left something running.
 RECENT = timedelta(hours=1)
 CLOSES = tuple(
@@ -161,7 +163,8 @@ async def _apply(converter: DataConverter, seen: Seen, event: HistoryEvent, name
     task = event.activity_task_scheduled_event_attributes
     if granted.signal_name == granted_signal(name):
         permit = await read_one(converter, granted.input, Permit)
-        if permit is not None and (permit.run_id, permit.name) == (run_id, name):
+        is_ours = permit is not None and (permit.run_id, permit.name) == (run_id, name)
+        if permit is not None and is_ours and permit.token < FORGED:
             seen.token = permit.token
     elif task.activity_type.name == ASK_ACTIVITY:
         asked = await read_one(converter, task.input, Ask)

@@ -15,6 +15,7 @@ from shared.semaphore.messages import (
     RELEASE_SIGNAL,
     REQUEST_SIGNAL,
     WITHDRAW_SIGNAL,
+    Permit,
     SlotView,
     granted_signal,
 )
@@ -137,3 +138,16 @@ async def test_unreadable_jobs_are_left_out_of_the_rebuilt_queue(kept: Jobs) -> 
     view = await kept.until(lambda view: bool(view.holders))
     assert holders(view) == ["holder"]
     assert view.waiting == ("marred", "next")
+
+
+async def test_forged_permit_with_the_last_number_is_not_adopted(kept: Jobs) -> None:
+    """No semaphore could grant after it."""
+    [job] = await kept.line_up("holder")
+    [before] = (await kept.view()).holders
+    forged = Permit(job_id="holder", run_id=before.run_id, name=JOB_GATE, token=2**53 - 1)
+    await job.signal(granted_signal(JOB_GATE), forged)
+    await kept.kill_semaphore()
+    [after] = (await kept.until(lambda view: bool(view.holders))).holders
+    assert after.token == before.token
+    await kept.finish("holder")
+    await lives(kept, "after")
