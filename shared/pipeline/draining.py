@@ -59,12 +59,12 @@ class DrainActivities:
         It first waits `hold_seconds`, because a submit of a closed job's activities may be on its
         way. Paid results are stored if their record can still be written: by the job's own code, or
         by this drain for a job that Temporal has forgotten. The record of a job that was closed
-        from outside is closed here. Other workflows have nothing at our vendors; their activities
-        get the time to notice the close.
+        from outside is closed here. Other workflows, and a job whose id another namespace has, have
+        nothing at our vendors; their activities get the time to notice the close.
         """
         async with beating(self._client, drain.job_id) as pulse:
             now, since = pulse.now, _since(drain)
-            if not is_job_id(drain.job_id):
+            if not await asyncio.to_thread(self._is_ours, drain.job_id):
                 await asyncio.sleep(max(0.0, since - now()))
                 return Kept(attempts=self._pipeline.attempts(), assets={}, asset_url=None)
             code = await self._close_code(drain)
@@ -220,6 +220,12 @@ class DrainActivities:
                 }
             )
         self._records.write(close_record(record, code))
+
+    def _is_ours(self, job_id: str) -> bool:
+        if not is_job_id(job_id):
+            return False
+        record = self._records.read(job_id)
+        return record is None or record.is_of(self._client.namespace)
 
     def _is_open(self, drain: Drain) -> bool:
         record = self._records.read(drain.job_id)

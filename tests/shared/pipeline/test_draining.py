@@ -233,6 +233,16 @@ async def test_other_workflow_has_nothing_at_our_vendors(scene: Scene) -> None:
     assert scene.images.asked == 0
 
 
+async def test_job_of_another_namespace_is_left_alone(scene: Scene) -> None:
+    """It was started again here by its id."""
+    scene.record(**IN_IMAGE, namespace="another")
+    before = scene.recorded
+    scene.images.news[IMAGE] = running_until(5)
+    kept = await scene.drain(closed=Closed.UNKNOWN)
+    assert (kept.attempts, scene.images.asked) == (GENVIDEO.attempts(), 0)
+    assert scene.recorded == before
+
+
 @pytest.mark.parametrize(
     ("fields", "is_found"),
     [
