@@ -163,8 +163,11 @@ async def _apply(converter: DataConverter, seen: Seen, event: HistoryEvent, name
     task = event.activity_task_scheduled_event_attributes
     if granted.signal_name == granted_signal(name):
         permit = await read_one(converter, granted.input, Permit)
-        is_ours = permit is not None and (permit.run_id, permit.name) == (run_id, name)
-        if permit is not None and is_ours and permit.token < FORGED:
+        if (
+            permit is not None
+            and (permit.run_id, permit.name) == (run_id, name)
+            and permit.token < FORGED
+        ):
             seen.token = permit.token
     elif task.activity_type.name == ASK_ACTIVITY:
         asked = await read_one(converter, task.input, Ask)
