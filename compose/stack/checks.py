@@ -272,6 +272,8 @@ def other_stacks(start: Start) -> Iterator[Finding]:
         if reason := answer["unreadable"] or ("" if answer["there"] else answer["wrong"]):
             found = f"can't check whether another stack uses this namespace ({reason})"
             fix = "`make up FORCE=1` overrides"
+            if not answer["unreadable"]:
+                fix = "`make namespace` creates it, or prints the commands"
             yield Finding("other stacks", False, found, fix, needed=not start.force)
             if not start.force:
                 return

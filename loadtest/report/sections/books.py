@@ -133,7 +133,13 @@ def retries(judgement: Judgement) -> Section:
         for (step, name), count in book.most_common(20)
     ]
     if errors:
-        blocks.append(Table(("stage", "what", "error class", "#times"), errors, "Errors by class"))
+        blocks.append(
+            Table(
+                ("stage", "what", "error class", "#times"),
+                errors,
+                "Errors of generations and calls, by class",
+            )
+        )
     else:
         blocks.append(Notice(GOOD, "No generation failed and no call had to be repeated."))
     return Section("Retries", lead, blocks)

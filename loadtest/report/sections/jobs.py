@@ -41,7 +41,7 @@ _EVENTS = (("slot", "hand-over"), *_MARKS, ("kill", "process restarted"))
 _BOOKS = {
     VENDORS: ("ledgers", "first accepted to last finished, by the vendors' clocks"),
     RECORDS: ("API and records", "running to end"),
-    TEMPORAL: ("Temporal", "permit in force to run closed"),
+    TEMPORAL: ("Temporal", "permit to run closed, or to its return unused"),
 }
 
 

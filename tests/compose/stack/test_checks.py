@@ -236,16 +236,19 @@ def test_namespace_of_another_stack_is_refused_even_with_force(
     assert all(part in line for part in ("stack theirs", "shop", "TEMPORAL_NAMESPACE=", "STACK=t"))
 
 
-@pytest.mark.parametrize("found", [{"unreadable": WHY}, {"there": False, "wrong": WHY}])
+@pytest.mark.parametrize(
+    ("found", "fix"),
+    [({"unreadable": WHY}, "FORCE=1"), ({"there": False, "wrong": WHY}, "`make namespace`")],
+)
 def test_unknown_owner_of_the_namespace_needs_force(
-    elsewhere: Settings, capsys: Printed, found: dict[str, object]
+    elsewhere: Settings, capsys: Printed, found: dict[str, object], fix: str
 ) -> None:
     stack = owner(**found)
     # What was refused is asked again, also while we run.
     for before in ([], OURS):
         line = refused(checks.other_stacks, elsewhere, stack, before=before)
         assert WHY in line
-        assert "FORCE=1" in line
+        assert fix in line
     run(checks.other_stacks, elsewhere, stack, before=[], force=True)
     assert WHY in capsys.readouterr().err
 
