@@ -10,7 +10,7 @@ from compose.stack.given import SAVED
 from compose.stack.local import Local
 from compose.stack.output import UNREACHABLE, StackError, paint, say
 from compose.stack.services import WORKER, Unit
-from compose.stack.settings import Mode, Settings
+from compose.stack.settings import Mode, Settings, again
 
 Stack = Docker | Local
 PATIENCE = 90.0
@@ -40,7 +40,7 @@ def prepared(settings: Settings) -> Stack:
     """Return a stack that can run the load test, for commands that need no running one."""
     private_folder(settings.run_dir)
     with locked(settings.run_dir):
-        stack = to_start(settings)
+        stack = to_start(again(settings))
         stack.prepare()
     return stack
 

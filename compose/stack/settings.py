@@ -137,6 +137,8 @@ class Settings(BaseModel):
     values: Mapping[str, str] = {}
     origins: Mapping[str, str] = {}
     overrides: Mapping[str, str] = {}
+    # From the environment alone.
+    given: Mapping[str, str] = {}
     unknown: tuple[str, ...] = ()
     # Names on make's command line that nothing reads.
     misnamed: tuple[str, ...] = ()
@@ -325,6 +327,13 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
     return settings
 
 
+def again(settings: Settings) -> Settings:
+    """Load the settings again, because the stack may have been started or stopped meanwhile."""
+    fresh = read(settings.root, settings.given)
+    raise_wrong([each for each in fresh.mistakes if each not in settings.mistakes])
+    return fresh.model_copy(update={"mode": settings.mode})
+
+
 def load_for_down(root: Path, environ: Mapping[str, str]) -> Settings:
     """Load the settings, but print mistakes and use what is right, so that a typo in `.env` can't
     keep a stack running.
@@ -358,7 +367,8 @@ def read(root: Path, environ: Mapping[str, str]) -> Settings:
     def unknown(names: Set[str]) -> tuple[str, ...]:
         return tuple(sorted(names - known(dict.fromkeys(names, "x")).keys()))
 
-    in_file, overrides = known(lines), {**past.overrides, **known(environ)}
+    in_file, given_now = known(lines), known(environ)
+    overrides = {**past.overrides, **given_now}
     values = in_file | overrides
     if "COMFYUI_WORKFLOW" in values:
         values["COMFYUI_WORKFLOW"] = str((root / values["COMFYUI_WORKFLOW"]).absolute())
@@ -384,6 +394,7 @@ def read(root: Path, environ: Mapping[str, str]) -> Settings:
         "values": values,
         "origins": origins,
         "overrides": overrides,
+        "given": given_now,
         "unknown": unknown(lines.keys()),
         "misnamed": tuple(
             f"{shown(name)} (make's command line) is not a setting, and no command's option"

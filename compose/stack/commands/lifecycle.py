@@ -13,7 +13,7 @@ from compose.stack.given import SAVED, Saved, raise_wrong
 from compose.stack.local import Local
 from compose.stack.output import UNREACHABLE, StackError, agreed, complain, say
 from compose.stack.services import FOLDERS
-from compose.stack.settings import Mode, Settings, load
+from compose.stack.settings import Mode, Settings, again, load
 from compose.stack.subprocesses import to_its_end
 
 # Everything that is written below DATA_DIR, and that `clean` removes.
@@ -34,6 +34,7 @@ def up(settings: Settings, *, force: bool = False) -> None:
         complain("STORE_URL=file: is this machine's folder, which other machines can't see")
     private_folder(settings.run_dir)
     with locked(settings.run_dir):
+        settings = again(settings)
         stack = modes.to_start(settings)
         if isinstance(stack, Local):
             stack.end_orphans()
@@ -74,6 +75,7 @@ def down(settings: Settings) -> None:
     """Stop the stack and forget its overrides; data stays."""
     private_folder(settings.run_dir)
     with locked(settings.run_dir):
+        settings = again(settings)
         stacks: list[modes.Stack] = [Local(settings)]
         if settings.running == Mode.DOCKER:
             stacks.append(modes.chosen(settings))

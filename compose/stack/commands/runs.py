@@ -76,6 +76,7 @@ def _replayed(settings: Settings, target: str, environ: Mapping[str, str], words
     arguments = [*words, *passed, *(f"--{name}" for name in asked)]
     handed = _handed(settings, environ)
     stack = modes.prepared(settings)
+    settings = stack.settings
     if status := stack.loadtest([*arguments, "--check"], handed):
         return status
     # The mode is not chosen again.

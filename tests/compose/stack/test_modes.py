@@ -7,9 +7,10 @@ import time
 
 import pytest
 
-from compose.stack import modes
+from compose.stack import machine, modes
 from compose.stack.asking import why_not
-from compose.stack.commands import status
+from compose.stack.commands import lifecycle, status
+from compose.stack.given import Saved
 from compose.stack.output import UNREACHABLE, StackError
 from compose.stack.services import NAMES, Unit
 from shared.health import reasons_of
@@ -121,3 +122,16 @@ def test_each_part_has_its_address(
     status.urls(settings(**given))
     lines = capsys.readouterr().out.splitlines()
     assert [line.rpartition("  ")[0].rstrip() for line in lines] == shown
+
+
+def test_command_that_waited_takes_the_stack_as_it_is_then(
+    settings: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    early = settings()
+    Saved(mode="local", overrides={"WORKERS": "2"}).write(early.run_dir)
+    assert modes.prepared(early).settings.workers == 2
+    Saved(mode="docker").write(early.run_dir)
+    monkeypatch.setattr(machine, "missing", lambda: "it is away")
+    for command in (lifecycle.up, lifecycle.down):
+        with pytest.raises(StackError, match=r"^the stack runs in containers, but it is away"):
+            command(early)

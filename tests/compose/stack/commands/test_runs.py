@@ -9,6 +9,7 @@ import pytest
 
 from compose.stack import modes
 from compose.stack.commands import lifecycle, runs
+from compose.stack.given import Saved
 from compose.stack.output import USAGE, StackError
 from compose.stack.settings import Mode, Settings, load
 from loadtest.judge.judge import judge
@@ -32,6 +33,10 @@ class Recorder(Fake):
         self.did: list[str] = []
         self.wrong = 0
 
+    def prepared(self, settings: Settings) -> "Recorder":
+        self.settings = settings
+        return self
+
     def loadtest(
         self, arguments: list[str], env: Mapping[str, str] | None = None, module: str = ""
     ) -> int:
@@ -46,7 +51,7 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     found = Recorder()
 
     monkeypatch.setattr(lifecycle, "up", lambda _: found.did.append("up"))
-    monkeypatch.setattr(modes, "prepared", lambda _: found)
+    monkeypatch.setattr(modes, "prepared", found.prepared)
     return found
 
 
@@ -80,9 +85,10 @@ def test_wrong_options_start_and_change_nothing(settings: Load, recorder: Record
 
 
 def test_other_mode_than_the_running_one_is_refused(settings: Load) -> None:
-    running = settings(MODE="docker").model_copy(update={"running": Mode.LOCAL})
+    asked = settings(MODE="docker")
+    Saved(mode=Mode.LOCAL).write(asked.run_dir)
     with pytest.raises(StackError, match=r"the stack runs with MODE=local; `make down` first"):
-        runs.jobs(running, "1", {})
+        runs.jobs(asked, "1", {})
 
 
 def test_report_is_drawn_again_by_its_name(settings: Load, recorder: Recorder) -> None:
