@@ -181,7 +181,7 @@ def _deliveries(model: Model) -> Iterator[Finding]:
         for status in sorted(due | rows.keys()):
             if (told := told_of(model, made, status)) is not None:
                 times = 0 if told.late or waits or books.struck else told.times
-                told_so, counts = {"sent": rows[status]}, {"sent": Number(times, None)}
+                told_so, counts = {"sent": rows[status]}, {"sent": Number(times, told.times)}
                 place = f"of[{made.external_id} {status}]."
                 yield from model.differ("callbacks", told_so, counts, place)
     # A token or a body that is refused leaves a receipt without a task.

@@ -45,8 +45,8 @@ POINTS, AHEAD = 0.03, 0.02
 """Shares of its generation that a report may be off, beside the report's way, and ahead."""
 
 
-GONE = "gone"
-"""The wait that convicts a job alone."""
+GONE, EARLY = "gone", "early"
+"""The waits that convict a job alone: no slow machine lengthens them."""
 STEP, FILE = (0.3, 12.0), (1.0, 30.0)
 """What the product does at once, and what moves files."""
 BOUNDS = {
@@ -61,7 +61,7 @@ BOUNDS = {
     "poll": (0, 0, "less than the order's pause between polls for a poll to end its wait"),
     "percent": (0.1, 4, "of its generation's time between a report's percent and the true one"),
     GONE: (1, 12, "from its vendor's report of an end to its own, and a worker was gone then"),
-    "early": (0, 0, "of its generation's time by which a report's percent is ahead of it"),
+    EARLY: (0, 0, "of its generation's time by which a report's percent is ahead of it"),
     "feed": (1, 12, "from a version to the frame that shows it"),
     "begin": (0, 0, "from a version to the frame of the one before, which begins an attempt"),
 }
@@ -113,10 +113,12 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
         # One value of each job, so that no job counts twice.
         values = {name: median(each.seconds for each in own) for name, own in jobs.items()}
         usual, bound, share = median(values.values()), pace.bound(kind), "median"
-        if usual <= bound and len(values) >= MANY and bound:
+        if kind in (GONE, EARLY):
+            usual, share = max(values.values()), "longest"
+        elif usual <= bound and len(values) >= MANY and bound:
             usual = sorted(values.values())[-(len(values) // 3)]
             bound, share = 2 * bound, "upper third"
-        if usual <= bound or (len(values) < LEAST and kind != GONE):
+        if usual <= bound or (len(values) < LEAST and kind not in (GONE, EARLY)):
             continue
         longest = sorted(values, key=values.__getitem__, reverse=True)[:NAMED]
         for name in (name for name in longest if values[name] > bound):
@@ -369,4 +371,4 @@ def _percent(job: JobFacts, run: Execution, books: Books, clocks: Clocks) -> Ite
             off.append(abs(signal.at - true) - slack - POINTS * took)
             ahead.append(true - signal.at - slack - AHEAD * took)
     yield from (Wait("percent", "", job, seconds) for seconds in off[-1:])
-    yield from (Wait("early", "", job, max(ahead)) for _ in ahead[:1])
+    yield from (Wait(EARLY, "", job, max(ahead)) for _ in ahead[:1])

@@ -270,18 +270,23 @@ def test_job_that_the_feed_shows_at_its_end_only_is_convicted(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("rule", "change"),
-    [("percent", lambda percent: percent - 20), ("early", lambda percent: percent + 5)],
+    ("rule", "change", "jobs"),
+    [
+        ("percent", lambda percent: percent - 20, None),
+        ("early", lambda percent: percent + 5, None),
+        # A slow machine makes no report too early, so one job is enough.
+        ("early", lambda percent: percent + 20, 1),
+    ],
 )
 def test_percent_that_is_not_the_generations_is_convicted(
-    tmp_path: Path, rule: str, change: Callable[[int], int]
+    tmp_path: Path, rule: str, change: Callable[[int], int], jobs: int | None
 ) -> None:
     f = forger(SLOW, tmp_path)
 
     def turned(event: Row) -> None:
         rewrite(event[SIGNALED]["input"], lambda body: body.update(percent=change(body["percent"])))
 
-    for job_id in f.order:
+    for job_id in f.order[:jobs]:
         f.signals(job_id, "report_progress", turned)
 
-    assert waits(f)[f"waits.{rule}"] == set(f.order)
+    assert waits(f)[f"waits.{rule}"] == set(f.order[:jobs])

@@ -16,6 +16,7 @@ from tests.loadtest.forging.kit import (
     forgery,
     forgery_of,
     job_in,
+    moved,
     rewrite,
     shift,
 )
@@ -149,12 +150,17 @@ def _less_time(events: list[Row]) -> None:
 
 def _again(f: Forger) -> list[str]:
     """A delivery that was answered is there once more, and its receipt, too."""
-    [job_id] = f.set(VIDEO, callbacks=lambda sent: [*sent, sent[-1] | {"delivery_id": "msg_2"}])
+
+    def twice(sent: list[Row]) -> list[Row]:
+        return [*sent, sent[-1] | {"sent_at": moved(sent[-1]["sent_at"], 0.01)}]
+
+    [job_id] = f.set(VIDEO, callbacks=twice)
 
     def receive(rows: list[Row]) -> None:
         own = (row for row in rows if job_in(row) == job_id)
         end = next(row for row in own if row["task_status"] == "succeed")
-        rows.append(end | {"fate": "duplicate"})
+        at = moved(end["received_at"], 0.01)
+        rows.append(end | {"fate": "duplicate", "received_at": at})
 
     f.edit(raw.RECEIPTS, receive)
     return [job_id]
