@@ -160,6 +160,11 @@ class Docker:
         if os.geteuid() == 0:
             for folder in (*made, self.settings.reports_dir):
                 give(folder, NOBODY)
+        if self.settings.comfyui_workflow:
+            workflow = Path(self.settings.comfyui_workflow).read_bytes()
+            write_private(self.settings.workflow_copy, workflow.decode("utf-8", "surrogateescape"))
+            # The user inside may be another one; its folder is still private.
+            self.settings.workflow_copy.chmod(0o444)
         environments = {
             each.name: {
                 "environment": {

@@ -255,7 +255,7 @@ def for_compose(settings: Settings) -> dict[str, str]:
         "COMPOSE_PROFILES": "server" if settings.own_temporal else "",
         "COMPOSE_IGNORE_ORPHANS": "false",
         "API_KEEPS_RESULTS": "false" if "RETENTION_DAYS" in settings.values else "true",
-        "COMFYUI_WORKFLOW": settings.comfyui_workflow or "",
+        "COMFYUI_WORKFLOW": str(settings.workflow_copy) if settings.comfyui_workflow else "",
         "DATA_DIR": str(settings.data_dir),
         "REPORTS_DIR": str(settings.reports_dir),
         **{name: f"[{bind}]" if ":" in bind else bind for name, bind in binds.items()},

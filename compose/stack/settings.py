@@ -221,6 +221,11 @@ class Settings(BaseModel):
         return self.data_dir / "run"
 
     @property
+    def workflow_copy(self) -> Path:
+        """A copy of `comfyui_workflow`, which containers read."""
+        return self.run_dir / "workflow.json"
+
+    @property
     def log_dir(self) -> Path:
         """Logs of the local mode and of image builds."""
         return self.data_dir / "logs"

@@ -63,6 +63,19 @@ def test_container_gets_its_settings_in_a_private_file(told: Told, settings: Loa
     assert not {"a $dollar-token-1", "s" * 32} & set(told.env.values())
 
 
+def test_private_workflow_can_be_read_in_a_container(
+    told: Told, settings: Load, tmp_path: Path
+) -> None:
+    own = tmp_path / "own.json"
+    own.write_bytes(b"{\xff}")
+    own.chmod(0o600)
+    Docker(settings(COMFYUI_WORKFLOW=str(own))).serve()
+    mounted = Path(told.env["COMFYUI_WORKFLOW"])
+    assert mounted.read_bytes() == own.read_bytes()
+    assert mounted.stat().st_mode & 0o444 == 0o444
+    assert mounted.parent.stat().st_mode & 0o077 == 0
+
+
 @pytest.mark.parametrize(
     ("changed", "builds"),
     [

@@ -342,7 +342,6 @@ def test_process_listens_where_its_port_is_open(settings: Load, given: Given) ->
         # The API may remove results only where it is to.
         ({}, "API_KEEPS_RESULTS", "true"),
         ({"RETENTION_DAYS": "30"}, "API_KEEPS_RESULTS", "false"),
-        ({"COMFYUI_WORKFLOW": __file__}, "COMFYUI_WORKFLOW", __file__),
         ({"API_BIND_ADDRESS": "10.1.2.3"}, "API_BIND_ADDRESS", "10.1.2.3"),
         ({"CALLBACK_BIND_ADDRESS": "::"}, "CALLBACK_BIND_ADDRESS", "[::]"),
     ],
