@@ -4,8 +4,10 @@ findings."""
 import errno
 import hashlib
 import json
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +17,7 @@ from compose.stack.environment import environment_of, keep_secrets, stack_name
 from compose.stack.files import write_private
 from compose.stack.modes import Stack
 from compose.stack.output import UNREACHABLE, USAGE, VERDICT, StackError, complain, reason_of, say
-from compose.stack.services import CALLBACK, SEMAPHORE, WORKER, Unit
+from compose.stack.services import CALLBACK, SEMAPHORE, TEMPORAL, WORKER, Unit
 from compose.stack.settings import Settings
 from shared.files import digest
 from shared.texts import localized
@@ -159,6 +161,30 @@ def temporal(start: Start) -> Iterator[Finding]:
         found=found.wrong or there,
         commands=tuple(found.commands),
     )
+
+
+def restored(start: Start) -> Iterator[Finding]:
+    """Refuse an older copy of our own server's database: its semaphores would grant beside what
+    runs at the vendors by now.
+
+    Each start is counted in the database, and beside it. A server that starts alone is prepared.
+    """
+    settings = start.settings
+    path = settings.data_dir / "temporal" / "temporal.db"
+    runs = any(unit.service == TEMPORAL.name for unit in start.before)
+    if start.only_look or runs or not settings.own_temporal or not path.exists():
+        return
+    with closing(sqlite3.connect(path)) as database:
+        [number] = database.execute("PRAGMA user_version").fetchone()
+        note = Note(settings, "starts", str(number))
+        if note.is_written and not note.holds() and settings.roles != {TEMPORAL.name}:
+            fix = "follow docs/recovery.md; FORCE=1 overrides"
+            found = "it is a copy that was restored"
+            yield Finding("Temporal's database", False, found, fix, needed=not start.force)
+            if not start.force:
+                return
+        database.execute(f"PRAGMA user_version = {number + 1}")
+    replace(note, text=str(number + 1)).write()
 
 
 def open_jobs(start: Start) -> Iterator[Finding]:
@@ -343,6 +369,7 @@ def _failing(kind: str, said: Mapping[str, Any]) -> str:
 CHECKS: tuple[Callable[[Start], Iterator[Finding]], ...] = (
     ports,
     temporal,
+    restored,
     open_jobs,
     vendors,
     other_stacks,

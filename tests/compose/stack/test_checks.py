@@ -1,6 +1,7 @@
 """What is refused before anything starts or changes, in one line, and what is asked for it."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,35 @@ def test_nothing_is_checked_before_the_first_server(settings: Load, probe: Probe
     stack = Fake()
     run(probe, settings(), stack, before=[])
     assert stack.asked == []
+
+
+def test_older_copy_of_the_database_is_refused_unless_its_server_is_prepared_alone(
+    settings: Load, capsys: Printed
+) -> None:
+    here, alone = settings(), settings(ROLES="temporal")
+    folder, copy = here.data_dir / "temporal", here.data_dir / "copy"
+    a_database(here)
+    run(checks.restored, here, before=[])
+    shutil.copytree(folder, copy)
+
+    def restore() -> None:
+        shutil.rmtree(folder)
+        shutil.copytree(copy, folder)
+
+    for before in ([], OURS, []):
+        run(checks.restored, here, before=before)
+    restore()
+    line = refused(checks.restored, here, before=[])
+    assert line.startswith("Temporal's database: it is a copy that was restored: ")
+    assert "docs/recovery.md" in line
+    refused(checks.restored, here, before=OURS)
+    run(checks.restored, here, before=[Unit("temporal", "temporal", "running", True, "")])
+    run(checks.restored, alone, before=[])
+    run(checks.restored, here, before=[])
+    restore()
+    run(checks.restored, here, before=[], force=True)
+    assert "a copy that was restored" in capsys.readouterr().err
+    run(checks.restored, here, before=[])
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ LOADTEST = sorted(Path("loadtest").rglob("*.py"))
 # Names, code, and texts that are put together of others.
 NOT_SAID = {
     "Bearer {1}",
+    "PRAGMA user_version",
+    "PRAGMA user_version = {1}",
     "Docker Compose",
     "Docker Compose: {1}",
     "Temporal gRPC",
