@@ -169,21 +169,30 @@ def restored(start: Start) -> Iterator[Finding]:
 
     Each start is counted in the database, and beside it. A server that starts alone is prepared.
     """
-    settings = start.settings
+    settings, what = start.settings, "Temporal's database"
     path = settings.data_dir / "temporal" / "temporal.db"
     runs = any(unit.service == TEMPORAL.name for unit in start.before)
-    if start.only_look or runs or not settings.own_temporal or not path.exists():
+    if start.only_look or runs or not settings.own_temporal:
         return
-    with closing(sqlite3.connect(path)) as database:
-        [number] = database.execute("PRAGMA user_version").fetchone()
-        note = Note(settings, "starts", str(number))
-        if note.is_written and not note.holds() and settings.roles != {TEMPORAL.name}:
-            fix = "follow docs/recovery.md; FORCE=1 overrides"
-            found = "it is a copy that was restored"
-            yield Finding("Temporal's database", False, found, fix, needed=not start.force)
-            if not start.force:
-                return
-        database.execute(f"PRAGMA user_version = {number + 1}")
+    if not path.exists():
+        # The server makes one that has counted nothing.
+        Note(settings, "starts", "0").write()
+        return
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            [number] = database.execute("PRAGMA user_version").fetchone()
+            note = Note(settings, "starts", str(number))
+            if note.is_written and not note.holds() and settings.roles != {TEMPORAL.name}:
+                fix = "follow docs/recovery.md; FORCE=1 overrides"
+                found = "it is a copy that was restored"
+                yield Finding(what, False, found, fix, needed=not start.force)
+                if not start.force:
+                    return
+            database.execute(f"PRAGMA user_version = {number + 1}")
+    except sqlite3.Error as error:
+        found, fix = f"it can't be used: {error}", "put a copy in its place by docs/recovery.md"
+        yield Finding(what, False, found, fix)
+        return
     replace(note, text=str(number + 1)).write()
 
 

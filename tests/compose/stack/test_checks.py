@@ -154,6 +154,20 @@ def test_older_copy_of_the_database_is_refused_unless_its_server_is_prepared_alo
     run(checks.restored, here, before=[], force=True)
     assert "a copy that was restored" in capsys.readouterr().err
     run(checks.restored, here, before=[])
+    shutil.rmtree(folder)
+    run(checks.restored, here, before=[])
+    a_database(here)
+    run(checks.restored, here, before=[])
+
+
+def test_database_that_is_none_is_told_in_a_line(settings: Load) -> None:
+    here = settings()
+    a_database(here)
+    (here.data_dir / "temporal/temporal.db").write_text("?" * 4096)
+
+    line = refused(checks.restored, here, before=[])
+
+    assert line.startswith("Temporal's database: it can't be used: file is not a database")
 
 
 @pytest.fixture
