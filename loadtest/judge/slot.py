@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from loadtest.books import raw
 from loadtest.books.executions import GRANTED, SLOT, Execution
 from loadtest.books.facts import SlotSample, mapping, read
-from loadtest.books.model import SEMAPHORE, Books, JobFacts, StageBook
+from loadtest.books.model import OUTSIDE, SEMAPHORE, Books, JobFacts, StageBook
 from loadtest.judge.clocks import SERVER, SLOW, Clocks
 from loadtest.judge.compare import RUN, Between, Finding, Number, Subject
 from loadtest.judge.reference import PRIORITY
@@ -78,12 +78,11 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
     # its requests.
     known = books.limit == 1 and not books.is_struck("terminate", SEMAPHORE)
     turns = freed(books)
-    # The semaphore decides before the permit arrives, learns of a close after it, and after a bad
-    # end waits until the vendors are clear.
+    # The semaphore decides before the permit arrives, learns of a close after it, and after one
+    # from outside waits until the vendors are clear.
     holds: Holds = defaultdict(list)
     for turn in turns:
-        good = turn.job.status in ("succeeded", "degraded")
-        end = (turn.run.closed or inf) + SOON if good else inf
+        end = inf if turn.run.status in OUTSIDE else (turn.run.closed or inf) + SOON
         holds[turn.job.job_id].append((turn.free, end))
     queue = turns if known else []
     yield from _granted_in_turn(queue)
@@ -130,7 +129,8 @@ def _samples(
     samples = _looks(stage, books)
     runs = [run for _, run in books.runs]
     starts = sorted(run.started or 0.0 for run in runs)
-    left = sorted(run.granted or run.closed or inf for run in runs)
+    # One that was closed from outside while it waited stays in the queue until its turn.
+    left = sorted(run.granted or (run.status not in OUTSIDE and run.closed) or inf for run in runs)
     known = [run for _, run in books.granted()]
     heard = sorted(run.heard or inf for run in known)
     grants = sorted(run.granted or inf for run in known)
@@ -206,7 +206,10 @@ def _sample(
     least = sum(at + SOON < view.since for at in closed) if books.calm else 0
     drained = sum(
         name not in known
-        or any((run.closed or inf) <= view.until for run in known[name].executions)
+        or any(
+            run.status in OUTSIDE and (run.closed or inf) <= view.until
+            for run in known[name].executions
+        )
         for name in sample.holders
     )
     expected: dict[str, Any] = {

@@ -176,6 +176,17 @@ async def terminated_and_turned_over(site: Site) -> None:
     await site.hurry("video")
 
 
+async def waiter_terminated(site: Site) -> None:
+    """The second job's run is terminated while it waits behind the first image."""
+    await _first_under_way(site, "image")
+    await _settled(site, _all_others_wait(site, "terminated while it waits"))
+    second = str((await site.jobs(2))[1]["job_id"])
+    await site.client.get_workflow_handle(second).terminate("on purpose")
+    await ended(site, second)
+    await _settled(site, _never, seconds=BESIDE_SECONDS)
+    await site.hurry("image")
+
+
 async def semaphore_terminated(site: Site) -> None:
     """The semaphore is terminated while the first image is being made and all others wait."""
     job_id = await _first_under_way(site, "image")
@@ -370,6 +381,9 @@ SCENES: dict[str, Scene] = {
         settings={"SEMAPHORE_MAX_HISTORY": "20"},
         act=terminated_and_turned_over,
         ends={"#1": "failed"},
+    ),
+    "terminated while it waits": Scene(
+        jobs=4, faults=(endless("image"),), rate=APART, act=waiter_terminated, ends={"#2": "failed"}
     ),
     "semaphore terminated": Scene(faults=(endless("image"),), rate=APART, act=semaphore_terminated),
     "watch failed": Scene(faults=(endless("image"),), rate=APART, act=watch_failed),
