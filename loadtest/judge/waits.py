@@ -20,7 +20,7 @@ from loadtest.judge.callbacks import cause_of
 from loadtest.judge.clocks import SERVER, Clocks
 from loadtest.judge.compare import Finding, Subject
 from loadtest.judge.ledgers import ENDS
-from loadtest.judge.reference import BEGINS
+from loadtest.judge.reference import BACK_OFF, BEGINS
 from loadtest.judge.shown import FEW
 from loadtest.judge.slot import freed
 from loadtest.times import duration, instant, timestamp
@@ -45,6 +45,8 @@ POINTS, AHEAD = 0.03, 0.02
 """Shares of its generation that a report may be off, beside the report's way, and ahead."""
 
 
+SIGNALLED = 1.0
+"""Seconds after which the receiver refuses a callback whose signal the server has not confirmed."""
 GONE, EARLY = "gone", "early"
 """The waits that convict a job alone: no slow machine lengthens them."""
 STEP, FILE = (0.3, 12.0), (1.0, 30.0)
@@ -56,6 +58,9 @@ BOUNDS = {
     "stage": (*FILE, "from a generation's end to the next stage's order"),
     "sent": (*STEP, "from a task's change to the callback that reports it"),
     "callback": (*STEP, "from a callback's sending to its signal, or without one to its end"),
+    "heard": (*FILE, "from the signal of a failure to the pause before the next attempt"),
+    "refused": (0, 12, "less than the receiver's second for a signal, which came, to its refusal"),
+    "adoption": (*STEP, "from a try's start until it had what its vendor had before it"),
     "end": (*FILE, "from the last generation's end to the close of its run"),
     "close": (*STEP, "from its last version to the close of its run"),
     "poll": (0, 0, "less than the order's pause between polls for a poll to end its wait"),
@@ -103,6 +108,7 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
         *(_gone(job, books, clocks) for job in good if _is_plain(job, books)),
         _permits(books, calm),
         *(_of_job(job, books, clocks) for job in calm),
+        *(_adopted(job, clocks) for job in still if not job.has_fault("poll")),
         *(_signalled(job, clocks) for job in still if not job.has_fault("callback")),
         _frames(books, calm),
     )
@@ -149,13 +155,14 @@ def _unheard(books: Books) -> Iterator[Finding]:
 
 def _pace(books: Books) -> Pace | None:
     """Return the run's pace; with gates no activity follows another one, and the way of an activity
-    to its worker is half a hop."""
+    to its worker is half a hop. Where each was tried again, the API's answers tell."""
     hops = [hop for _, run in books.runs for hop in run.hops]
     tries = [each for _, run in books.runs for each in run.activities if each.attempt == 1]
     ways = [2 * (each.started - each.scheduled) for each in tries if each.started is not None]
     answers = [each.answered - each.sent for job in books.jobs for each in job.submissions]
-    if not ways or not answers:
+    if not answers:
         return None
+    ways = ways or answers
     return Pace(max(median(hops or ways), median(ways)), median(answers))
 
 
@@ -192,6 +199,16 @@ def _gone(job: JobFacts, books: Books, clocks: Clocks) -> Iterator[Wait]:
         if any(s.certain and s.since < each.ended and since < s.until for s in starts):
             took = each.ended - since - clocks.between(SERVER, row.step)
             yield Wait(GONE, row.external_id or "", job, took)
+
+
+def _adopted(job: JobFacts, clocks: Clocks) -> Iterator[Wait]:
+    """Return how long each try took that submitted nothing: its vendor had the generation."""
+    made = {each.external_id: each for each in job.generations}
+    for each in job.executions[0].activities:
+        row, again = made.get(each.external_id), each.attempt > 1 and "accepted_at" in each.result
+        known = (row.accepted or inf) + clocks.between(row.step, SERVER) if row and again else inf
+        if row and each.started and known < each.started:
+            yield Wait("adoption", row.wanted, job, (each.ended or inf) - each.started)
 
 
 def _permits(books: Books, calm: list[JobFacts]) -> Iterator[Wait]:
@@ -262,14 +279,20 @@ def _signalled(job: JobFacts, clocks: Clocks) -> Iterator[Wait]:
         signals[signal.change].append(signal.at)
     for made in job.generations:
         sent = Counter(each.status for each in made.callbacks)
-        later = (o for o in run.orders if o.step == made.wanted and o.attempt > (made.attempt or 0))
-        end = min((each.at for each in later), default=run.closed or 0.0)
+        own = (each for each in run.orders if each.step == made.wanted)
+        later = [each.at for each in own if each.attempt > (made.attempt or 0)]
+        end = min(later, default=run.closed or 0.0)
         for each in made.callbacks:
             at, cause = signals[made.vendor_id, each.status], cause_of(made, each)
             if each.sent is None or cause is None:
                 continue
             of = f"{each.status} {made.attempt}"
             yield Wait("sent", of, job, each.sent - cause)
+            if at:
+                refused = (each.reply or 0) >= 500
+                yield Wait("refused", of, job, refused and SIGNALLED - (at[0] - each.sent))
+                if later and not job.has_fault("submit", "poll", "progress", "result"):
+                    yield Wait("heard", of, job, end - at[0] - BACK_OFF * (made.attempt or 0))
             at = at or [max(end, each.sent)] * (each.status in ENDS)
             if (len(at), sent[each.status]) == (1, 1):
                 waited = at[0] - each.sent - clocks.between(SERVER, made.step)

@@ -229,4 +229,29 @@ MUTANTS = (
         scene=SCENES["callbacks forged"],
         rule="receipts",
     ),
+    Mutant(
+        name="feed-cut",
+        breaks="the feed is cut after a dozen changes",
+        old="                    await socket.send_text(item.text)\n",
+        new="                    await socket.send_text(item.text)\n"
+        "                    sent = locals().get('sent', 0) + 1\n"
+        "                    if sent == 12:\n"
+        "                        break\n",
+        scene=SCENES["five at leisure"],
+        rule="stages.feed_connections",
+        jobs=("run",),
+    ),
+    Mutant(
+        name="refused-after-its-signal",
+        breaks="every second end is signalled, and answered as if Temporal were away",
+        old="        await self._settle(key, receipt, fate)\n        return fate\n",
+        new="        self._ends = getattr(self, '_ends', 0) + callback.task_status.ended\n"
+        "        if callback.task_status.ended and self._ends % 2:\n"
+        "            await self._settle(key, receipt, Fate.UNKNOWN)\n"
+        "            raise TemporalUnavailable('Temporal does not answer.')\n"
+        "        await self._settle(key, receipt, fate)\n        return fate\n",
+        scene=SCENES["nine"],
+        rule="waits.refused",
+        jobs=(),
+    ),
 )

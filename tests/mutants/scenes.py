@@ -363,6 +363,48 @@ SCENES: dict[str, Scene] = {
         settings={"IMAGE_ATTEMPT_SECONDS": "3"},
     ),
     "nine": Scene(jobs=9),
+    "first videos fail": Scene(
+        faults=(fault("start", "fail", service="video", often={"attempts": "1"}),),
+        settings={"VIDEO_POLL_SECONDS": "4"},
+    ),
+    "files corrupt": Scene(presets=("corrupt-results",)),
+    "away": Scene(
+        jobs=2,
+        stall=40,
+        faults=(
+            fault(
+                "submit",
+                "refuse",
+                service="image",
+                match={"nth": 1},
+                often={"first": 8},
+                **{"with": {"status": 503}},
+            ),
+        ),
+    ),
+    # The video takes five seconds, after five of refusals, and may take eight.
+    "away, then slow": Scene(
+        jobs=2,
+        stall=40,
+        faults=(
+            fault(
+                "submit",
+                "refuse",
+                service="video",
+                match={"nth": 1},
+                often={"first": 5},
+                **{"with": {"status": 503}},
+            ),
+            fault("start", "slow", service="video", match={"nth": 1}, **{"with": {"extra": 900}}),
+        ),
+        rate=APART,
+        settings={
+            "VIDEO_GIVE_UP_SECONDS": "8",
+            "VIDEO_ATTEMPT_SECONDS": "6",
+            "DRAIN_SECONDS": "10",
+        },
+    ),
+    "late videos": Scene(jobs=2, speed=8, stall=40, settings={"VIDEO_ATTEMPT_SECONDS": "2"}),
     "busy vendor": Scene(stall=60, presets=("busy-vendor",)),
     "refused for good": Scene(presets=("pack-used-up",)),
     "late images": Scene(jobs=2, speed=6, stall=60, settings={"IMAGE_ATTEMPT_SECONDS": "2"}),

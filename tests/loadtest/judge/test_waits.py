@@ -120,6 +120,10 @@ def behind_last_signal(job: JobFacts, run: Execution) -> Iterable[float]:
     return [run.called_back[-1].at + 1e-4]
 
 
+def behind_failure(job: JobFacts, run: Execution) -> Iterable[float]:
+    return [each.at + 1e-4 for each in run.called_back if each.change[1] == "failed"]
+
+
 @pytest.mark.parametrize(
     ("kind", "at", "seconds", "rule"),
     [
@@ -131,6 +135,7 @@ def behind_last_signal(job: JobFacts, run: Execution) -> Iterable[float]:
         (PLAIN, before_close, 0.6, "close"),
         (PLAIN, behind_last_signal, 2.0, "end"),
         (LOST, behind_video, 8.0, "end"),
+        ("failing-generations", behind_failure, 2.0, "heard"),
     ],
 )
 def test_wait_of_each_job_is_convicted(
