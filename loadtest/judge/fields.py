@@ -118,7 +118,7 @@ FIELDS: dict[str, Table] = {
             PLAN: "stage jobs tag",
             bounded("the run, and its jobs"): "began_at ended_at",
             ENDED: "why",
-            unverified("only the runner knows how often the feed was cut"): "feed_connections",
+            bounded("the processes: an API that is there cuts no feed"): "feed_connections",
         }
     )
     | _table(_SLOT, below="slots_before.")

@@ -59,11 +59,15 @@ VENDOR_BUSY = "vendor_busy"
 """The code of a call that its vendor refuses for now; a mock refuses by a fault only."""
 GENERATION_FAILED = "generation_failed"
 """The code of an attempt whose generation failed at its vendor."""
-ATTEMPT_FAILED = ("attempt_timed_out", "bad_result", GENERATION_FAILED, "generation_lost")
-"""Failures after which another attempt is paid for."""
 WAITED = {"attempt_timed_out": "deadline", "given_up": "give_up", "generation_lost": "lost"}
 """Failures that come after a limit of the stage, and the name of that limit."""
 JOB_TIMED_OUT = "job_timed_out"
+BAD_RESULT, FETCHES, GIVEN = "bad_result", 3, 60.0
+"""The code of an attempt whose file is bad: the fetches before that, or seconds without a file."""
+ATTEMPT_FAILED = ("attempt_timed_out", BAD_RESULT, GENERATION_FAILED, "generation_lost")
+"""Failures after which another attempt is paid for."""
+WAITING_TRIES = 6
+"""A job whose call has failed so often says that it waits."""
 FIRST_PAUSE = 0.05
 """Seconds of the first pause between two tries of a stage's call, as documented."""
 BUSY = (429, 503)
@@ -284,7 +288,9 @@ def _orders(model: Model, run: Execution) -> Iterator[Finding]:
 
 
 def _reports(model: Model, run: Execution) -> Iterator[Finding]:
-    """Expect of an attempt few reports of its progress, and of each try one of a wait."""
+    """Expect of an attempt few reports of its progress, and of each try one of a wait; and one at
+    all if its vendor refused call after call, or worked for longer than the deadline."""
+    job = model.job
     for order in run.orders if not model.books.struck else ():
         name = order.external_id
         own = [each for each in run.signalled(PROGRESS) if each.body.get("external_id") == name]
@@ -293,8 +299,15 @@ def _reports(model: Model, run: Execution) -> Iterator[Finding]:
         most = 1 + (max((each.at for each in own), default=order.at) - order.at) / REPORTED_EVERY
         # The history has no count of the tries of an activity that it has not seen end.
         known = sum(a.attempt for a in tries) if all(a.ended for a in tries) else None
+        late = max((float(a.limits.get("deadline") or inf) for a in tries), default=inf) + IN_TIME
+        made = (g for g in job.generations if g.external_id == name and g.good)
+        worked = max(((g.finished or 0.0) - (g.started or inf) for g in made), default=0.0)
+        bent = job.has_fault("submit", "poll", "progress", external_id=name)
+        heard = run.result.get("status") == "succeeded" and all(a.attempt < 2 for a in tries)
+        least = worked > late and heard and not bent
+        least |= any(a.attempt > WAITING_TRIES and INJECTED in a.repeated_for for a in tries)
         row = {"reports": len(own) - waits, "waits": waits}
-        expected = {"reports": Number(0, most), "waits": Number(0, known)}
+        expected = {"reports": Number(0, most), "waits": Number(least and model.books.calm, known)}
         yield from model.differ(HISTORY, row, expected, f"orders[{order.step}.{order.attempt}].")
 
 
@@ -354,6 +367,16 @@ def _activities(model: Model, run: Execution) -> Iterator[Finding]:
             expected |= {"most": 0, "pause": Number(None, FIRST_PAUSE)}
             # A callback ends the wait for one as well, so that it may be taken over late.
             expected["heartbeat"] = Number(1e-3, None if each.body.get("hinted") is False else work)
+        if "accepted_at" in each.result and not model.books.struck:
+            # What the vendor had before the last try, an earlier one may have noted.
+            theirs = (g.accepted or 0.0 for g in model.job.generations if g.external_id == name)
+            since = begun if min(theirs, default=0.0) >= begun else each.scheduled
+            row["result"] = each.result
+            expected["result.accepted_at"] = Between(since - LAG, (each.ended or inf) + LAG)
+        lasted = (each.ended or inf) - begun
+        if noted and each.error_class == BAD_RESULT and each.outcome == "failed" and lasted < GIVEN:
+            row["fetches"] = sum(fault.where == "result" for fault in met)
+            expected["fetches"] = Number(FETCHES * model.books.shows(each.stage), None)
         if "attempt" in each.body and not model.books.struck:
             tries[name] += each.attempt
             # The history has no count of the tries of an activity that it has not seen end.

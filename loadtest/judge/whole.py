@@ -33,6 +33,9 @@ FULL = 30_000_000
 DRAIN_SECONDS, LEAST_DRAIN, NOMINAL = 3600.0, 15.0, {"image": 30.0, "video": 70.0}
 """Seconds for which a job waits for its vendors after a bad end, at least so many, and those of a
 generation: they are divided by the mocks' speed where nobody has set them."""
+MOST_FEEDS = 2
+"""Connections of the live feed in a stage whose services always answered: a runner that was frozen
+loses one."""
 FEW = 3
 """Generations that a median is taken of, at least."""
 
@@ -188,6 +191,8 @@ def _stage(stage: StageBook, books: Books) -> Iterator[Finding]:
         "jobs": plan[stage.number] if stage.number < len(plan) else None,
         "began_at": Between(books.run.get("began_at"), first),
     }
+    if books.calm:
+        expected["feed_connections"] = Number(None, MOST_FEEDS, missing=True)
     if stage.why == "done":
         least = max(ends, default=stage.began) - 0.25
         expected["ended_at"] = Between(least, books.run.get("ended_at"))

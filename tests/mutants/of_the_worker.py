@@ -535,6 +535,61 @@ MUTANTS = (
         rule="files",
     ),
     Mutant(
+        name="given-up-from-the-order",
+        breaks="the time after which a video is given up runs from its order, not its acceptance",
+        old="    accepted = Accepted(vendor_id=vendor_id, accepted_at=pulse.now())\n",
+        new="    from temporalio import activity\n\n"
+        "    ordered = activity.info().scheduled_time.timestamp()\n"
+        "    accepted = Accepted(vendor_id=vendor_id, accepted_at=ordered)\n",
+        scene=SCENES["away, then slow"],
+        rule="history.activities[].result.accepted_at",
+        jobs=("#1",),
+    ),
+    Mutant(
+        name="fetched-twice",
+        breaks="a file that came damaged twice is paid again",
+        old="FETCH_TRIES = 3\n",
+        new="FETCH_TRIES = 2\n",
+        scene=SCENES["files corrupt"],
+        rule="history.activities[].fetches",
+    ),
+    Mutant(
+        name="outage-not-said",
+        breaks="a job that waits for a vendor that is away does not say so",
+        old="        if waits and info.attempt >= WAITING_TRIES:\n",
+        new="        if waits and info.attempt >= 10 * WAITING_TRIES:\n",
+        scene=SCENES["away"],
+        rule="history.orders[].waits",
+        jobs=("#1",),
+    ),
+    Mutant(
+        name="late-video-not-said",
+        breaks="only an image is said to be late",
+        old="        if wait.is_late and not wait.is_over:\n",
+        new="        if stop is not None and wait.is_late and not wait.is_over:\n",
+        scene=SCENES["late videos"],
+        rule="history.orders[].waits",
+        jobs=("#1", "#2"),
+    ),
+    Mutant(
+        name="adopted-late",
+        breaks="a video whose submit had no reply is adopted only when a late one would have come",
+        old="        if known is not None:\n            return known.vendor_id\n"
+        "        if time.monotonic() >= until:\n            return None\n",
+        new="        if time.monotonic() >= until:\n            return known and known.vendor_id\n",
+        scene=SCENES["replies lost"],
+        rule="waits.adoption",
+    ),
+    Mutant(
+        name="failure-not-heard",
+        breaks="a callback of a failure does not wake the job",
+        old="        self._called_back.add(done.external_id)\n",
+        new='        if done.task_status == "succeed":\n'
+        "            self._called_back.add(done.external_id)\n",
+        scene=SCENES["first videos fail"],
+        rule="waits.heard",
+    ),
+    Mutant(
         name="heartbeats-too-rare",
         breaks="an activity sends heartbeats more seldom than its time-out allows",
         old="            await asyncio.sleep(between_beats(info.heartbeat_timeout))\n"

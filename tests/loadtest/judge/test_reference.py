@@ -10,6 +10,7 @@ import pytest
 
 from loadtest.books import raw, seal
 from loadtest.books.raw import RunFolder
+from loadtest.judge.compare import RUN
 from loadtest.judge.conserved import LEFT_OPEN, STILL_OPEN
 from loadtest.judge.judge import Judgement, Verdict, judge
 from loadtest.judge.threshold import DEFAULTS
@@ -482,6 +483,17 @@ def test_holder_whose_run_has_closed_is_shown_as_draining(honest: Synthetic) -> 
 
     honest.history(SECOND, sooner)
     assert convicted(honest, "slots.draining") == {SECOND}
+
+
+@pytest.mark.parametrize(("feeds", "accused"), [(2, set()), (3, {RUN})])
+def test_feed_that_a_steady_api_cuts_is_convicted(
+    honest: Synthetic, feeds: int, accused: set[str]
+) -> None:
+    honest.edit(raw.STAGES, lambda rows: [row.update(feed_connections=feeds) for row in rows])
+    assert not convicted(honest, "stages.feed_connections")
+
+    honest.add(raw.PROCESSES, STEADY)
+    assert convicted(honest, "stages.feed_connections") == accused
 
 
 def test_reports_without_a_pause_are_convicted(honest: Synthetic) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from loadtest.books import raw
-from tests.loadtest.forging.kit import LEDGERS, Forger, Row, forgery_of, job_in
+from tests.loadtest.forging.kit import LEDGERS, Forger, Row, forgery_of, job_in, rewrite
 
 VIDEO = LEDGERS[1]
 FAILING = "failing-generations"
@@ -80,6 +80,23 @@ def a_refused_submit_that_needed_no_other(f: Forger) -> Iterable[str]:
                 started.pop("lastFailure", None)
 
     return f.history(f.job(), forget)
+
+
+@forgery_of("vendor-outage")
+def an_acceptance_before_its_try(f: Forger) -> Iterable[str]:
+    """The video would be given up sooner."""
+
+    def change(body: Row) -> None:
+        known = body.get("accepted") or body
+        if "accepted_at" in known:
+            known["accepted_at"] -= 0.5
+
+    def note(events: list[Row]) -> None:
+        for event in events:
+            for part, name in (("Scheduled", "input"), ("Completed", "result")):
+                rewrite((event.get(f"activityTask{part}EventAttributes") or {}).get(name), change)
+
+    return f.history(f.job(), note)
 
 
 @forgery_of(FAILING)
