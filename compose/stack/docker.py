@@ -14,7 +14,7 @@ from typing import ClassVar
 from compose.stack import machine
 from compose.stack.environment import environment_of, for_compose
 from compose.stack.files import give, private_folder, write_private
-from compose.stack.output import UNREACHABLE, StackError, colour_wanted, say
+from compose.stack.output import UNREACHABLE, StackError, colour_wanted, complain, say
 from compose.stack.services import FOLDERS, LOADTEST, TEMPORAL, WORKER, Service, Unit, overlays
 from compose.stack.settings import DEFAULT_BASE_IMAGE, Mode, Settings
 from compose.stack.subprocesses import Outcome, capture, hand_over, must
@@ -61,7 +61,13 @@ class Docker:
         """Start only the server and wait for it; `up` starts the others."""
         self.prepare()
         words = ("up", "--detach", "--no-build", "--wait", TEMPORAL.name)
-        self._must(self._starting(*words), doing="starting the server")
+        try:
+            self._must(self._starting(*words), doing="starting the server")
+        except StackError:
+            # The failed start removes its container, with its log.
+            name = f"{self.settings.compose_project_name}-{TEMPORAL.name}-1"
+            complain(capture(["docker", "logs", "--tail", "1", name]).last_line)
+            raise
 
     def ask(self, service: Service, *program: str, timeout: float) -> Outcome:
         """Run a module, with its arguments, in the image that a service would be started from.
@@ -113,6 +119,10 @@ class Docker:
     def logs(self, names: list[str], *, lines: int, follow: bool) -> int:
         extra = ["--follow"] if follow else []
         command = self._compose("logs", "--tail", str(lines), *extra, *names)
+        if not colour_wanted():
+            # Compose 2.26 erases the line on a terminal that is not there.
+            plain = r""""$@" | sed -u $'s/^\e\[2K//'"""
+            command = ["bash", "-o", "pipefail", "-c", plain, "bash", *command]
         return hand_over(command, self._env())
 
     def prepare(self) -> None:

@@ -31,7 +31,9 @@ def comes_up_and_stays(stack: Stack, workers: Workers) -> None:
     state = stack.make("ps")
     assert "all ready" in state.splitlines()
     assert all(name in state for name in NAMES)
-    assert "worker" in stack.make("logs", "S=worker", "LINES=5")
+    logged = stack.make("logs", "S=worker", "LINES=5")
+    assert "worker" in logged
+    assert "\x1b" not in logged
 
 
 def one_at_a_time(stack: Stack) -> None:

@@ -63,6 +63,19 @@ def test_container_gets_its_settings_in_a_private_file(told: Told, settings: Loa
     assert not {"a $dollar-token-1", "s" * 32} & set(told.env.values())
 
 
+def test_server_that_does_not_start_is_quoted(
+    told: Told, settings: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def unhealthy(*_: object, **__: object) -> None:
+        raise StackError("it is unhealthy", UNREACHABLE)
+
+    monkeypatch.setattr(docker, "must", unhealthy)
+    monkeypatch.setattr(docker, "capture", lambda _: Outcome(0, "", "file is not a database\n"))
+    with pytest.raises(StackError, match="unhealthy"):
+        Docker(settings()).serve()
+    assert capsys.readouterr().err == "file is not a database\n"
+
+
 def test_private_workflow_can_be_read_in_a_container(
     told: Told, settings: Load, tmp_path: Path
 ) -> None:
