@@ -39,6 +39,8 @@ from .state import MEMO_SETTINGS, Found, SemaphoreState, turn
 
 # The listing is eventually consistent, so the first one may lack runs that just started.
 LISTING_PAUSE_SECONDS = 1.0
+# The SDK takes 128 MiB at once, and a run's memo has up to 2.
+PAGE = 60
 AT_ONCE = 20
 # The watchdog starts the next semaphore a second after the last one.
 GAP = timedelta(seconds=5)
@@ -110,9 +112,9 @@ async def find_jobs(client: Client, name: str, *, now: datetime) -> list[Seen]:
     """Return all open runs with the mark of this semaphore, and the recently killed ones."""
     since = (now - RECENT).strftime("%Y-%m-%dT%H:%M:%SZ")
     query = f"{OPEN} OR ({KILLED} AND CloseTime > '{since}')"
-    jobs = {job.run_id: job async for job in client.list_workflows(query)}
+    jobs = {job.run_id: job async for job in client.list_workflows(query, page_size=PAGE)}
     await asyncio.sleep(LISTING_PAUSE_SECONDS)
-    jobs |= {job.run_id: job async for job in client.list_workflows(query)}
+    jobs |= {job.run_id: job async for job in client.list_workflows(query, page_size=PAGE)}
     at_once = asyncio.Semaphore(AT_ONCE)
 
     async def look(job: WorkflowExecution) -> Seen | None:
@@ -163,11 +165,7 @@ async def _apply(converter: DataConverter, seen: Seen, event: HistoryEvent, name
     task = event.activity_task_scheduled_event_attributes
     if granted.signal_name == granted_signal(name):
         permit = await read_one(converter, granted.input, Permit)
-        if (
-            permit is not None
-            and (permit.run_id, permit.name) == (run_id, name)
-            and permit.token < FORGED
-        ):
+        if permit and (permit.run_id, permit.name) == (run_id, name) and permit.token < FORGED:
             seen.token = permit.token
     elif task.activity_type.name == ASK_ACTIVITY:
         asked = await read_one(converter, task.input, Ask)

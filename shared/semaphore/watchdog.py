@@ -33,7 +33,7 @@ from .messages import (
     name_of,
     semaphore_id,
 )
-from .rebuild import OPEN, names_in, read_run
+from .rebuild import OPEN, PAGE, names_in, read_run
 from .server import is_gone, is_open
 from .state import FIND_JOBS, WATCH_RUN, Permits, SemaphoreRules
 
@@ -142,7 +142,7 @@ class Watchdog:
 async def running_semaphores(client: Client) -> list[str]:
     """Return the names of all running semaphores, by the listing."""
     query = f"WorkflowType = '{SEMAPHORE_WORKFLOW}' AND {OPEN}"
-    return [name_of(each.id) async for each in client.list_workflows(query)]
+    return [name_of(each.id) async for each in client.list_workflows(query, page_size=PAGE)]
 
 
 @contextmanager
@@ -175,7 +175,7 @@ async def remind(client: Client, *, capacity: int = CAPACITY) -> set[str]:
     before the next one is granted.
     """
     marked: dict[str, list[WorkflowExecution]] = {}
-    async for run in client.list_workflows(OPEN):
+    async for run in client.list_workflows(OPEN, page_size=PAGE):
         for name in names_in(run):
             marked.setdefault(name, []).append(run)
     for name, runs in marked.items():

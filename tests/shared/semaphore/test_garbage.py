@@ -140,6 +140,16 @@ async def test_unreadable_jobs_are_left_out_of_the_rebuilt_queue(kept: Jobs) -> 
     assert view.waiting == ("marred", "next")
 
 
+async def test_long_memos_of_foreign_runs_do_not_stop_a_rebuild(kept: Jobs) -> None:
+    """The SDK takes no answer with all of them, nor for the hour after they were terminated."""
+    await kept.line_up("holder")
+    memo = {"long": "x" * 1_900_000}
+    for number in range(72):
+        await kept.client.start_workflow("Foreign", id=f"{number}", task_queue="nobody", memo=memo)
+    await kept.kill_semaphore()
+    assert holders(await kept.until(lambda view: bool(view.holders))) == ["holder"]
+
+
 async def test_forged_permit_with_the_last_number_is_not_adopted(kept: Jobs) -> None:
     """No semaphore could grant after it."""
     [job] = await kept.line_up("holder")
