@@ -84,6 +84,10 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
     for turn in turns:
         end = inf if turn.run.status in OUTSIDE else (turn.run.closed or inf) + SOON
         holds[turn.job.job_id].append((turn.free, end))
+    # One that was closed from outside while it waited gets the place for a moment, and no permit.
+    for job, run in books.runs:
+        if run.granted is None and run.status in OUTSIDE:
+            holds[job.job_id].append((run.closed or inf, inf))
     queue = turns if known else []
     yield from _granted_in_turn(queue)
     for stage in books.stages:
@@ -155,7 +159,7 @@ def _samples(
         some = queue if number % every == 0 else []
         if books.foreign_jobs:
             yield from _stranger(some, view)
-        elif some:
+        elif some and {turn.job.job_id for turn in some}.issuperset(sample.holders):
             yield from _one_state(some, view, holds=holds, gone=gone)
             # The places were asked for after the sample, and before the next one.
             yield from _places(turns, view._replace(until=ends[number] - behind), gone=gone)
@@ -198,20 +202,11 @@ def _sample(
     known, limit, sample = {job.job_id: job for job in books.jobs}, books.limit, view.sample
     at, last = timestamp(sample.at), sample.holders[-1] if sample.holders else RUN
     named = Subject(last, stage.number)
-    # A holder is drained once its run has closed; chaos deletes histories, too.
-    closed = [
-        max(run.closed or inf for run in known[n].executions)
-        for n in holds.keys() & {*sample.holders}
-    ]
+    # A holder is drained once its run was closed from outside; chaos deletes histories, too.
+    runs = (run for name in known.keys() & {*sample.holders} for run in known[name].executions)
+    closed = [run.closed or inf for run in runs if run.granted and run.status in OUTSIDE]
     least = sum(at + SOON < view.since for at in closed) if books.calm else 0
-    drained = sum(
-        name not in known
-        or any(
-            run.status in OUTSIDE and (run.closed or inf) <= view.until
-            for run in known[name].executions
-        )
-        for name in sample.holders
-    )
+    drained = sum(at <= view.until for at in closed) + len({*sample.holders} - known.keys())
     expected: dict[str, Any] = {
         "limit": limit,
         "paused": False,

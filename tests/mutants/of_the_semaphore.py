@@ -31,7 +31,7 @@ MUTANTS = (
         old="    if left is None or (is_orderly and not left):\n",
         new="    if is_orderly and not left:\n",
         scene=SCENES["terminated while it waits"],
-        rule="slots.holders",
+        rule="slots.draining",
         jobs=("#2",),
     ),
     Mutant(
