@@ -6,7 +6,7 @@ Compose always gets our files, project and settings.
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -247,9 +247,11 @@ def source_hash(root: Path, base: str) -> str:
 
 
 def up_to_date(settings: Settings, source: str) -> bool:
-    """True if the project's images are those that we built last, from exactly these sources."""
+    """True if the project's images are those that we built last, from exactly these sources, and
+    none that is to be started was left out then."""
     file = _built(settings)
-    return file.is_file() and file.read_text(encoding="utf-8") == _images(settings, source)
+    same = file.is_file() and file.read_text(encoding="utf-8") == _images(settings, source)
+    return same and _inspected(settings, settings.whole).good
 
 
 def _built(settings: Settings) -> Path:
@@ -258,6 +260,10 @@ def _built(settings: Settings) -> Path:
 
 
 def _images(settings: Settings, source: str) -> str:
+    return source + _inspected(settings, settings.every).out
+
+
+def _inspected(settings: Settings, services: Iterable[Service]) -> Outcome:
     project = settings.compose_project_name
-    names = [f"{project}-{service.name}" for service in (*settings.every, LOADTEST)]
-    return source + capture(["docker", "image", "inspect", "--format", " {{.Id}}", *names]).out
+    names = [f"{project}-{service.name}" for service in (*services, LOADTEST)]
+    return capture(["docker", "image", "inspect", "--format", " {{.Id}}", *names])

@@ -10,6 +10,7 @@ import pytest
 from compose.stack import docker, machine
 from compose.stack.docker import Docker
 from compose.stack.output import UNREACHABLE, StackError
+from compose.stack.services import LOADTEST
 from compose.stack.settings import DEFAULT_BASE_IMAGE
 from compose.stack.subprocesses import Outcome
 from tests.compose.stack.conftest import Load
@@ -108,6 +109,31 @@ def test_changes_that_build_a_new_image(tmp_path: Path, changed: str, builds: bo
     (tmp_path / changed).parent.mkdir(exist_ok=True)
     (tmp_path / changed).write_text("changed")
     assert (docker.source_hash(tmp_path, "base") != before) == builds
+
+
+def test_image_of_a_service_that_was_no_part_before_is_built(
+    settings: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images: set[str] = set()
+    builds: list[set[str]] = []
+
+    def capture(command: list[str], *_: object) -> Outcome:
+        names = [word for word in command if word.startswith("genvideo-")]
+        there = [name for name in names if name in images]
+        return Outcome(int(there != names), "\n".join(there), "")
+
+    def build(*_: object, **__: object) -> None:
+        builds.append({f"genvideo-{each.name}" for each in (*stack.settings.whole, LOADTEST)})
+        images.update(builds[-1])
+
+    monkeypatch.setattr(docker, "capture", capture)
+    monkeypatch.setattr(docker, "must", build)
+    monkeypatch.setattr(machine, "compose", lambda: (("compose",), "2.40"))
+    real = {"MOCKS": "off", "COMFYUI_URL": "http://c", "KLING_URL": "http://k"}
+    for given in (real, real, {}, {}, real, {"PIPELINES": "examples.speech.definition:SPEECH"}):
+        stack = Docker(settings(**given))
+        stack.prepare()
+    assert [len(each) for each in builds] == [6, 8, 10]
 
 
 class Engine:
