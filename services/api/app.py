@@ -45,8 +45,11 @@ def create_app(settings: ApiSettings, client: Client | None = None) -> FastAPI:
         reasons = await service.dependencies.reasons()
         if settings.elsewhere:
             return reasons
-        # Deletes, and questions to Temporal, need no space on the disk.
-        return {**reasons, "disk": await asyncio.to_thread(no_room, settings.data_dir)}
+        # Deletes, and questions to Temporal, need no space on the disk. In a container the data
+        # folder itself is the image's.
+        state = settings.data_dir / "state"
+        full = None if reasons["state"] else await asyncio.to_thread(no_room, state)
+        return {**reasons, "disk": full}
 
     async def before_metrics() -> None:
         await refresh_metrics(app.state.service.slots)

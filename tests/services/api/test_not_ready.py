@@ -152,8 +152,9 @@ async def test_api_stays_ready_when_its_records_are_removed(api: Api) -> None:
 async def test_full_disk_is_not_ready_and_reads_continue(
     small_disk: NewDisk, tmp_path: Path, client: Client
 ) -> None:
-    disk = small_disk(tmp_path / "data")
-    app = create_app(ApiSettings(data_dir=disk.folder), client)
+    # As in a container, where only this is mounted.
+    disk = small_disk(tmp_path / "data" / "state")
+    app = create_app(ApiSettings(data_dir=tmp_path / "data"), client)
     async with serving(app) as base, http_client(base) as http:
         assert (await http.get("/readyz")).json()["checks"]["disk"] == "ok"
         disk.fill()
