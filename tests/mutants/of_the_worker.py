@@ -588,6 +588,7 @@ MUTANTS = (
         "            self._called_back.add(done.external_id)\n",
         scene=SCENES["first videos fail"],
         rule="waits.heard",
+        jobs=(),
     ),
     Mutant(
         name="heartbeats-too-rare",
