@@ -64,7 +64,9 @@ def give(folder: Path, owner: int) -> None:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder's lock, for one command at a time; the kernel releases it after a crash."""
+    """Make a private folder and hold its lock, for one command at a time; the kernel releases it
+    after a crash."""
+    private_folder(folder)
     handle = os.open(folder, os.O_RDONLY)
     try:
         try:
@@ -72,6 +74,8 @@ def locked(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             say("another command is running here; waiting for it …")
             fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+        # The first command may have removed it.
+        with contextlib.nullcontext() if os.fstat(handle).st_nlink else locked(folder):
+            yield
     finally:
         os.close(handle)

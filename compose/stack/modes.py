@@ -5,7 +5,7 @@ from collections import Counter
 
 from compose.stack import machine
 from compose.stack.docker import Docker, base_image
-from compose.stack.files import locked, private_folder
+from compose.stack.files import locked
 from compose.stack.given import SAVED
 from compose.stack.local import Local
 from compose.stack.output import UNREACHABLE, StackError, paint, say
@@ -38,7 +38,6 @@ def chosen(settings: Settings) -> Stack:
 
 def prepared(settings: Settings) -> Stack:
     """Return a stack that can run the load test, for commands that need no running one."""
-    private_folder(settings.run_dir)
     with locked(settings.run_dir):
         stack = to_start(again(settings))
         stack.prepare()

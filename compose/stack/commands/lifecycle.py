@@ -2,13 +2,14 @@
 
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from compose.stack import checks, machine, modes
 from compose.stack.commands import status
 from compose.stack.docker import Docker
 from compose.stack.environment import service_mistakes
-from compose.stack.files import locked, private_folder
+from compose.stack.files import locked
 from compose.stack.given import SAVED, Saved, raise_wrong
 from compose.stack.local import Local
 from compose.stack.output import UNREACHABLE, StackError, agreed, complain, say
@@ -32,7 +33,6 @@ def up(settings: Settings, *, force: bool = False) -> None:
         complain(f".env: {name} is not a setting; .env.example lists all")
     if settings.roles and settings.values.get("STORE_URL", "file:") == "file:":
         complain("STORE_URL=file: is this machine's folder, which other machines can't see")
-    private_folder(settings.run_dir)
     with locked(settings.run_dir):
         settings = again(settings)
         stack = modes.to_start(settings)
@@ -71,9 +71,8 @@ def switch_mocks(settings: Settings, word: str, environ: Mapping[str, str]) -> N
     up(wanted, force=environ.get("FORCE") == "1")
 
 
-def down(settings: Settings) -> None:
-    """Stop the stack and forget its overrides; data stays."""
-    private_folder(settings.run_dir)
+def down(settings: Settings, *, remove: Sequence[Path] = ()) -> None:
+    """Stop the stack and forget its overrides; data stays, except for what is to be removed."""
     with locked(settings.run_dir):
         settings = again(settings)
         stacks: list[modes.Stack] = [Local(settings)]
@@ -87,7 +86,12 @@ def down(settings: Settings) -> None:
         ended = Local(settings).end_orphans()
         Local(settings).down()
         (settings.run_dir / SAVED).unlink(missing_ok=True)
+        for folder in remove:
+            shutil.rmtree(folder, ignore_errors=True)
+        left = [str(folder) for folder in remove if folder.exists()]
     say("stopped; data stays" if stopped or ended else "nothing was running")
+    if left:
+        raise StackError(f"could not remove {', '.join(left)}: owned by another user?")
 
 
 def clean(settings: Settings, *, sure: bool) -> None:
@@ -99,9 +103,5 @@ def clean(settings: Settings, *, sure: bool) -> None:
         what = f"all jobs, files, logs and Temporal's database below {settings.data_dir}"
         if not agreed(f"remove {what}?"):
             raise StackError("nothing removed")
-    down(settings)
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
-    if left := [str(folder) for folder in folders if folder.exists()]:
-        raise StackError(f"could not remove {', '.join(left)}: owned by another user?")
+    down(settings, remove=folders)
     say("data removed; reports stay")

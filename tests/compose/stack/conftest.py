@@ -1,7 +1,9 @@
 """A project folder of its own for each test, so that none sees the real `.env`; a stack that starts
 nothing, and a service that answers as a test wants."""
 
+import fcntl
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -115,3 +117,15 @@ def listener() -> Iterator[Listener]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+def held(folder: Path) -> bool:
+    """Whether another command would have to wait."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False

@@ -1,5 +1,6 @@
 """What nobody but its owner may look into, on a real disk."""
 
+import fcntl
 import os
 import stat
 from pathlib import Path
@@ -7,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from compose.stack.files import give, own_folder, write_private
+from compose.stack.files import give, locked, own_folder, write_private
 from compose.stack.output import StackError
+from tests.compose.stack.conftest import held
 from tests.fixtures.small_disk import NewDisk
 
 OTHER = 54321
@@ -103,3 +105,19 @@ def test_folder_replaced_by_a_link_is_not_followed(
         give(folder, OTHER)
     assert (outside / "file").stat().st_uid == os.geteuid()
     assert (folder / "moved" / "file").stat().st_uid == OTHER
+
+
+def test_lock_of_a_folder_that_was_removed_is_taken_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, flock = tmp_path / "run", fcntl.flock
+
+    def after_a_removal(handle: int, how: int) -> None:
+        monkeypatch.undo()
+        folder.rmdir()
+        flock(handle, how)
+
+    monkeypatch.setattr(fcntl, "flock", after_a_removal)
+    with locked(folder):
+        assert held(folder)
+    assert not held(folder)

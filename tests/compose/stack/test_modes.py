@@ -15,7 +15,7 @@ from compose.stack.output import UNREACHABLE, StackError
 from compose.stack.services import NAMES, Unit
 from shared.health import reasons_of
 from shared.http.web import service_app
-from tests.compose.stack.conftest import Fake, Listener, Load
+from tests.compose.stack.conftest import Fake, Listener, Load, held
 from tests.fixtures.processes import serving
 
 
@@ -135,3 +135,15 @@ def test_command_that_waited_takes_the_stack_as_it_is_then(
     for command in (lifecycle.up, lifecycle.down):
         with pytest.raises(StackError, match=r"^the stack runs in containers, but it is away"):
             command(early)
+
+
+def test_data_is_removed_before_the_next_command_starts(
+    settings: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = settings()
+    waits: list[bool] = []
+    monkeypatch.setattr(machine, "missing", lambda: "it is away")
+    monkeypatch.setattr("shutil.rmtree", lambda *_, **__: waits.append(held(found.run_dir)))
+    with pytest.raises(StackError, match="could not remove"):
+        lifecycle.clean(found, sure=True)
+    assert set(waits) == {True}
