@@ -7,8 +7,9 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from compose.stack import machine, namespace
@@ -59,7 +60,7 @@ class Start:
     def has_past(self) -> bool:
         """True if Temporal may hold open runs; start our own server if it is down."""
         if self.settings.own_temporal and not self.before:
-            if not (self.settings.data_dir / "temporal" / "temporal.db").exists():
+            if not _database(self.settings).exists():
                 return False
             self.stack.serve()
         return True
@@ -167,33 +168,55 @@ def restored(start: Start) -> Iterator[Finding]:
     """Refuse an older copy of our own server's database: its semaphores would grant beside what
     runs at the vendors by now.
 
-    Each start is counted in the database, and beside it. A server that starts alone is prepared.
+    Each start and stop is counted in the database, and beside it. A server that starts alone is
+    prepared.
     """
     settings, what = start.settings, "Temporal's database"
-    path = settings.data_dir / "temporal" / "temporal.db"
     runs = any(unit.service == TEMPORAL.name for unit in start.before)
     if start.only_look or runs or not settings.own_temporal:
         return
-    if not path.exists():
+    if not _database(settings).exists():
         # The server makes one that has counted nothing.
         Note(settings, "starts", "0").write()
         return
     try:
-        with closing(sqlite3.connect(path)) as database:
-            [number] = database.execute("PRAGMA user_version").fetchone()
-            note = Note(settings, "starts", str(number))
-            if note.is_written and not note.holds() and settings.roles != {TEMPORAL.name}:
-                fix = "follow docs/recovery.md; FORCE=1 overrides"
-                found = "it is a copy that was restored"
-                yield Finding(what, False, found, fix, needed=not start.force)
-                if not start.force:
-                    return
-            database.execute(f"PRAGMA user_version = {number + 1}")
+        note = _counted(settings)
+        if note.is_written and not note.holds() and settings.roles != {TEMPORAL.name}:
+            fix = "follow docs/recovery.md; FORCE=1 overrides"
+            found = "it is a copy that was restored"
+            yield Finding(what, False, found, fix, needed=not start.force)
+            if not start.force:
+                return
+        _count(note)
     except sqlite3.Error as error:
         found, fix = f"it can't be used: {error}", "put a copy in its place by docs/recovery.md"
         yield Finding(what, False, found, fix)
-        return
-    replace(note, text=str(number + 1)).write()
+
+
+def count_stop(settings: Settings) -> None:
+    """Count that the server was stopped, because a copy may have been made while it ran."""
+    if settings.own_temporal and _database(settings).exists():
+        with suppress(sqlite3.Error):
+            if (note := _counted(settings)).holds():
+                _count(note)
+
+
+def _database(settings: Settings) -> Path:
+    return settings.data_dir / "temporal" / "temporal.db"
+
+
+def _counted(settings: Settings) -> Note:
+    """Return the note that fits the database; raise sqlite3.Error."""
+    with closing(sqlite3.connect(_database(settings))) as database:
+        [number] = database.execute("PRAGMA user_version").fetchone()
+    return Note(settings, "starts", str(number))
+
+
+def _count(note: Note) -> None:
+    number = int(note.text) + 1
+    with closing(sqlite3.connect(_database(note.settings))) as database:
+        database.execute(f"PRAGMA user_version = {number}")
+    replace(note, text=str(number)).write()
 
 
 def open_jobs(start: Start) -> Iterator[Finding]:

@@ -85,6 +85,7 @@ def down(settings: Settings, *, remove: Sequence[Path] = ()) -> None:
             stack.down()
         ended = Local(settings).end_orphans()
         Local(settings).down()
+        checks.count_stop(settings)
         (settings.run_dir / SAVED).unlink(missing_ok=True)
         for folder in remove:
             shutil.rmtree(folder, ignore_errors=True)
