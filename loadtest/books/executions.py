@@ -175,6 +175,8 @@ class Execution:
     timeouts: list[tuple[float, float]] = field(default_factory=list)
     """How long each of those lasted that had come too late, and the time that it was given."""
     bytes: int = 0
+    off: set[float] = field(default_factory=set)
+    """By how many bytes the server's counts are off its events, where the history was weighed."""
     clients: set[str] = field(default_factory=set)
     """Processes that wrote to it, as `pid-start@host`; `start` differs for each start."""
     taken: list[tuple[str, float]] = field(default_factory=list)

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from google.protobuf.json_format import ParseDict, ParseError
+from temporalio.api.history.v1 import History, HistoryEvent
+
 from loadtest.books.executions import (
     PERMIT,
     SLOT,
@@ -55,11 +58,15 @@ _UNREADABLE = (
 )
 
 
-def read_file(path: Path, job_id: str) -> Execution:
-    """Return the run that a file is the history of."""
+def read_file(path: Path, job_id: str, *, weigh: bool = False) -> Execution:
+    """Return the run that a file is the history of; `weigh` it, which takes as long again."""
     try:
         text = path.read_text(encoding="utf-8")
-        return read_events(job_id, parsed(text)["events"], size=len(text))
+        events = parsed(text)["events"]
+        run = read_events(job_id, events, size=len(text))
+        if weigh and run.problem is None:
+            run.off = _weighed(events)
+        return run
     except _UNREADABLE as error:
         return Execution(job_id, problem=f"can't be read: {type(error).__name__}")
 
@@ -92,6 +99,27 @@ def read_events(job_id: str, events: Sequence[Row], *, size: int = 0) -> Executi
     # An activity's start is noted at its end.
     run.taken.sort(key=lambda each: each[1])
     return run
+
+
+def _weighed(events: Sequence[Row]) -> set[float]:
+    """Return by how many bytes the server's counts are off what is there, for each event with the
+    attribute CustomProgress, which the server keeps in another way than it exports it. A task that
+    goes on with the one before it does not count that one's events, nor does one behind a failed
+    task its own."""
+    size, found, numbers, good = 0, set[float](), 0, True
+    for event in events:
+        body, kind = attributes(event), str(event["eventType"]).removeprefix(_TASK)
+        if kind in ("COMPLETED", "FAILED", "TIMED_OUT"):
+            good = kind == "COMPLETED"
+        counted = int(body.get("historySizeBytes") or 0)
+        if good and counted and body.get("requestId") != _CONTINUED:
+            found.add((counted - size) / max(1, numbers))
+        try:
+            size += History(events=[ParseDict(event, HistoryEvent())]).ByteSize()
+        except ParseError:
+            return set()
+        numbers += "CustomProgress" in fields(body.get("searchAttributes"), "indexedFields")
+    return found
 
 
 def _percent(attributes: Row | None) -> list[int]:

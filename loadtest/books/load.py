@@ -13,6 +13,8 @@ from loadtest.times import instant
 
 _SEMAPHORE = "semaphore-"
 """The workflows that grant; a chaos run keeps theirs, too."""
+_WEIGHED = 1000
+"""Histories that are weighed, at most; of more, each n-th."""
 
 
 def load(folder: RunFolder) -> Books:
@@ -189,11 +191,13 @@ def _during(generation: facts.Generation, books: Books) -> bool:
 def _histories(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> None:
     """Read the histories: `JOB.json` of a job's newest run, `JOB.RUN.json` of one before it."""
     # The newest sorts last, also among runs that a reset gave one start.
-    for path in sorted(folder.histories.glob("*.json")):
+    paths = sorted(folder.histories.glob("*.json"))
+    every = 1 + len(paths) // _WEIGHED
+    for place, path in enumerate(paths):
         books.histories += 1
         job_id = path.stem.partition(".")[0]
         if (job := jobs.get(job_id)) is not None:
-            run = read_file(path, job_id)
+            run = read_file(path, job_id, weigh=place % every == 0)
             if run.problem:
                 folder.torn[f"histories/{path.name}"] = 1
             job.executions.append(run)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from math import inf
+from statistics import median
 from typing import Any, NamedTuple
 
 from loadtest.books import facts
@@ -21,6 +22,8 @@ OUTSIDE = ("TERMINATED", "TIMED_OUT")
 """How a run closes that its own code did not end."""
 STEPS = ("image", "video")
 DEFAULT = "genvideo"
+FEW = 3
+"""Generations that a median is taken of, at least."""
 
 
 class Step(NamedTuple):
@@ -202,6 +205,15 @@ class Books:
     def longest(self) -> float:
         """The longest plain hop, which is long on a busy machine."""
         return max((hop for _, run in self.runs for hop in run.hops), default=inf)
+
+    @cached_property
+    def usual(self) -> dict[str, float]:
+        """The median seconds of each stage's good generations that no fault slowed down, if they
+        are not few."""
+        own = [job for job in self.jobs if not job.has_fault("start", "progress", "poll")]
+        made = {each.name: [g for job in own for g in job.of(each.name)] for each in self.pipeline}
+        took = {step: [g.seconds for g in every if g.good] for step, every in made.items()}
+        return {step: median(seconds) for step, seconds in took.items() if len(seconds) >= FEW}
 
     @property
     def workers(self) -> list[str]:

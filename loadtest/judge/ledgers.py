@@ -72,12 +72,13 @@ def _generation(model: Model, made: Generation) -> Iterator[Finding]:
     if stage and stage.vendor != made.step:
         yield model.found("ledger", f"{name} is in the ledger of the {made.step} service")
     twins = sum(g.external_id == made.external_id for g in of_stage) > 1
+    begun, due = _due(model, made)
     expected: dict[str, Any] = {
         "attempt": made.attempt,
         "token": order.token,
         "accepted_at": Between(_submitted(model, made, order), None),
-        "started_at": Between(made.accepted, _begun(model, made), missing=not made.good),
-        "finished_at": Between(made.started or made.accepted, None, missing=not made.good),
+        "started_at": Between(made.accepted, begun, missing=not made.good),
+        "finished_at": Between(made.started or made.accepted, due, missing=not made.good),
         "charged": made.good,
         "calls_back": bool(stage and stage.called_back and model.books.called_back),
         "duplicate": made.duplicate and twins,
@@ -109,7 +110,7 @@ def _generation(model: Model, made: Generation) -> Iterator[Finding]:
         ends = {task_of(a.result): a.ended for a in run.activities[::-1] if a.result.get("asset")}
         if (end := ends.get(made.vendor_id, run.closed)) is not None:
             latest = end + clocks.between(made.step, SERVER)
-            expected["finished_at"] = Between(made.started, latest)
+            expected["finished_at"] = Between(made.started, min(latest, due or latest))
             if "reported_at" in row and not model.books.was_killed(made.step):
                 expected["reported_at"] = Between(None, latest, missing=True)
     # Of a picture only the pixels are stored.
@@ -123,16 +124,19 @@ def _generation(model: Model, made: Generation) -> Iterator[Finding]:
     yield from model.differ(raw.ledger(made.step), row, expected)
 
 
-def _begun(model: Model, made: Generation) -> float | None:
-    """Return the latest time at which a mock can have begun: after a share of the time that the
-    generation takes, if nothing else was before it."""
+def _due(model: Model, made: Generation) -> tuple[float | None, float | None]:
+    """Return the latest times at which a mock can have begun and ended, if nothing else was before:
+    after a share of the time that the generation takes, and after the usual time."""
     books = model.books
     others = (each for each in model.job.generations if each.step == made.step and each is not made)
     alone = books.calm and books.limit == 1 and not (books.foreign or any(others))
     if made.accepted is None or not (made.good and alone and made.step in PROCESSES):
-        return made.finished
-    late = SLOW + HOPS * books.longest + QUEUED * made.seconds
-    return min(made.accepted + late, made.finished or inf)
+        return made.finished, None
+    late = made.accepted + SLOW + HOPS * books.longest
+    begun = min(late + QUEUED * made.seconds, made.finished or inf)
+    usual = books.usual.get(made.wanted)
+    plain = all(each.where == "callback" for each in model.job.faults)
+    return begun, late + usual if usual is not None and plain else None
 
 
 def _submitted(model: Model, made: Generation, order: Order) -> float:

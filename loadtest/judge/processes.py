@@ -45,6 +45,7 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
     fit those which showed metrics: as many, no longer, and none that had died."""
     yield from _steps(books)
     yield from _commands(books)
+    yield from _sizes(books)
     run = Subject(RUN, max((stage.number for stage in books.stages), default=0))
     queues, hosts = dict[str, str](), dict[str, str]()
     all_there = bool(books.workers) and books.steady.issuperset(books.workers)
@@ -234,3 +235,15 @@ def _commands(books: Books) -> Iterator[Finding]:
             for job_id in named.keys() - usual[1].keys():
                 text = f"a task of it commanded {', '.join(other)}, elsewhere in another order"
                 yield named[job_id].found("history.commands", text, usual[0], other)
+
+
+def _sizes(books: Books) -> Iterator[Finding]:
+    """Expect each history to be off the server's counts of its bytes by what most are off."""
+    # A reset copies events.
+    runs = [] if books.struck else [(job, run) for job, run in books.runs if run.off]
+    alike = Counter(next(iter(run.off)) for _, run in runs if len(run.off) == 1)
+    [(usual, count)] = alike.most_common(1) or [(0.0, 0)]
+    for job, run in runs if 4 * count > 3 * len(runs) else ():
+        if other := sorted(run.off - {usual}):
+            text = f"its events are off the server's count by {other[0]:g} bytes, most by {usual:g}"
+            yield Subject(job.job_id, job.stage).found("history.size", text, usual, other[0])

@@ -101,6 +101,7 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
     restarts = sorted(chain.from_iterable(map(books.restarts, books.processes)))
     still = [job for job in good if not _during(job.executions[0], restarts)]
     calm = [job for job in still if _is_plain(job, books)]
+    quiet = {job.job_id for job in calm}
     pace = None if books.struck else _pace(books)
     if pace is None:
         return
@@ -110,6 +111,7 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
         *(_of_job(job, books, clocks) for job in calm),
         *(_adopted(job, clocks) for job in still if not job.has_fault("poll")),
         *(_signalled(job, clocks) for job in still if not job.has_fault("callback")),
+        *(_percent(job, books, clocks, calm=job.job_id in quiet) for job in good),
         _frames(books, calm),
     )
     found = defaultdict[tuple[str, str], dict[str, list[Wait]]](lambda: defaultdict(list))
@@ -253,7 +255,6 @@ def _of_job(job: JobFacts, books: Books, clocks: Clocks) -> Iterator[Wait]:
     if run.versions:
         yield Wait("close", "", job, run.closed - max(run.versions).at)
     yield from _polls(job, run, clocks)
-    yield from _percent(job, run, books, clocks)
 
 
 def _noticed(stage: Step, made: Generation, job: JobFacts, run: Execution) -> float:
@@ -376,14 +377,20 @@ def _silent(books: Books) -> Iterator[Finding]:
                 yield Subject(job.job_id, stage.number).found("waits.silent", text)
 
 
-def _percent(job: JobFacts, run: Execution, books: Books, clocks: Clocks) -> Iterator[Wait]:
+def _percent(job: JobFacts, books: Books, clocks: Clocks, *, calm: bool) -> Iterator[Wait]:
     """Return how much of a generation's time is between the percent of its last report and the
-    true one, as the mocks count it; a vendor's own interface counts the steps of its graph."""
+    true one, as the mocks count it; a vendor's own interface counts the steps of its graph. Beside
+    faults of other things, only a report ahead of its time counts."""
     prompt = job.submission.prompt if job.submission else None
     mocked = [g for g in job.generations if books.shows(g.wanted) and g.step in PROCESSES]
-    made = {g.external_id: g for g in mocked if g.good and g.prompt == prompt}
+    made = {
+        g.external_id: g
+        for g in mocked
+        if g.good and g.prompt == prompt
+        if not job.has_fault("submit", "progress", "poll", external_id=g.external_id)
+    }
     off, ahead = list[float](), list[float]()
-    for signal in run.signalled(PROGRESS):
+    for signal in job.executions[0].signalled(PROGRESS):
         row, said = made.get(signal.body.get("external_id")), signal.body.get("percent")
         if row is None or row.started is None or row.finished is None:
             continue
@@ -393,5 +400,5 @@ def _percent(job: JobFacts, run: Execution, books: Books, clocks: Clocks) -> Ite
             slack = clocks.between(SERVER, row.step)
             off.append(abs(signal.at - true) - slack - POINTS * took)
             ahead.append(true - signal.at - slack - AHEAD * took)
-    yield from (Wait("percent", "", job, seconds) for seconds in off[-1:])
+    yield from (Wait("percent", "", job, seconds) for seconds in off[-1:] if calm)
     yield from (Wait(EARLY, "", job, max(ahead)) for _ in ahead[:1])

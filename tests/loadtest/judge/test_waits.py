@@ -108,6 +108,10 @@ def behind_acceptance(job: JobFacts, run: Execution) -> Iterable[float]:
     return [(each.accepted or 0) + 1e-4 for each in job.of("video")]
 
 
+def amid_the_video(job: JobFacts, run: Execution) -> Iterable[float]:
+    return [(each.started or 0) + each.seconds / 2 for each in job.of("video")]
+
+
 def behind_image(job: JobFacts, run: Execution) -> Iterable[float]:
     return [(each.finished or 0) + 1e-4 for each in job.of("image")]
 
@@ -172,14 +176,22 @@ def test_short_waits_and_those_of_few_jobs_are_innocent(
 
 
 @pytest.mark.parametrize(
-    ("at", "field"), [(behind_acceptance, "started_at"), (behind_video, "callbacks[].sent_at")]
+    ("at", "fields"),
+    [
+        (behind_acceptance, {"started_at", "finished_at"}),
+        (amid_the_video, {"finished_at"}),
+        (behind_video, {"callbacks[].sent_at"}),
+    ],
 )
-def test_wait_of_one_job_inside_a_mock_is_convicted(tmp_path: Path, at: At, field: str) -> None:
+def test_wait_of_one_job_inside_a_mock_is_convicted(
+    tmp_path: Path, at: At, fields: set[str]
+) -> None:
     f = forger(PLAIN, tmp_path)
     pause(f, at, 12.0, jobs=1)
     f.each(LEDGERS[1], lambda row: row.update(seconds=row["finished_ts"] - row["accepted_ts"]))
 
-    assert waits(f) == {f"video_ledger.{field}": {load(f.folder).jobs[0].job_id}}
+    job_id = load(f.folder).jobs[0].job_id
+    assert waits(f) == {f"video_ledger.{field}": {job_id} for field in fields}
 
 
 @pytest.mark.parametrize(("gone", "seconds"), [(True, 1.5), (True, 0.3), (False, 1.5)])

@@ -215,6 +215,18 @@ def a_picture_from_the_address_of_another_jobs(f: Forger) -> Iterable[str]:
     return f.results(one, lambda body: body.update(source_url=sources[0]))
 
 
+@forgery_of("kling")
+def a_first_run_that_had_failed(f: Forger) -> Iterable[str]:
+    """The server had counted the bytes of a run without one before it."""
+    failure = {"message": "Workflow execution timed out", "timeoutFailureInfo": {}}
+
+    def second(events: list[Row]) -> None:
+        began = events[0]["workflowExecutionStartedEventAttributes"]
+        began.update(attempt=2, continuedFailure=failure)
+
+    return f.history(f.job(), second)
+
+
 BOOKS = (
     *(raw.SUBMITS, raw.JOBS, raw.EXECUTIONS, raw.STATES, raw.FILES, raw.RECEIPTS),
     *(raw.LEDGERS["image"], raw.LEDGERS["video"], raw.SLOTS, raw.FRAMES, raw.CLOCKS, raw.STAGES),
