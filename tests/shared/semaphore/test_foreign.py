@@ -369,7 +369,7 @@ async def test_object_whose_block_was_given_up_can_be_used_again(scene: Scene) -
 async def test_work_may_take_longer_than_a_place_is_kept(scene: Scene) -> None:
     """Its place is shown and can be freed, whatever the time-out of its work."""
     endless = await scene.start("endless", "endless")
-    await eventually(scene.view, lambda view: bool(view.holders))
+    await scene.at_work("endless")
     await endless.terminate()
     view = await eventually(scene.view, lambda view: view.holders[0].draining)
     view = await free(scene.models, GPU, view.holders[0].run_id)
