@@ -111,11 +111,14 @@ class Model(Subject):
     states: dict[int, State] = field(default_factory=dict)
 
     @property
+    def single(self) -> bool:
+        """True if the job had a single run, which ended by its own code."""
+        return len(self.job.executions) == 1 and self.run.status in OWN_ENDS
+
+    @property
     def plain(self) -> bool:
-        """True if the history is complete: of a single run that ended by its own code, and of which
-        the server discarded nothing."""
-        run = self.run
-        return len(self.job.executions) == 1 and run.status in OWN_ENDS and not run.discarded
+        """True if the history is complete as well: the server discarded nothing of it."""
+        return self.single and not self.run.discarded
 
     @property
     def last(self) -> State:
@@ -188,7 +191,7 @@ def of_job(model: Model) -> Iterator[Finding]:
         yield from _reports(model, run)
         yield from _activities(model, run)
     yield from _submission(model)
-    if model.job.ended and model.plain:
+    if model.job.ended and model.single:
         yield from _end(model)
 
 

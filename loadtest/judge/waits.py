@@ -97,11 +97,11 @@ class Pace(NamedTuple):
 def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
     """Find waits far beyond the run's pace, and jobs that the feed held back."""
     yield from _unheard(books)
-    good = [job for job in books.jobs if _is_good(job)]
+    well = [job for job in books.jobs if _is_good(job)]
+    good = [job for job in well if not (job.executions[0].discarded or job.executions[0].untaken)]
     restarts = sorted(chain.from_iterable(map(books.restarts, books.processes)))
     still = [job for job in good if not _during(job.executions[0], restarts)]
     calm = [job for job in still if _is_plain(job, books)]
-    quiet = {job.job_id for job in calm}
     pace = None if books.struck else _pace(books)
     if pace is None:
         return
@@ -111,7 +111,7 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
         *(_of_job(job, books, clocks) for job in calm),
         *(_adopted(job, clocks) for job in still if not job.has_fault("poll")),
         *(_signalled(job, clocks) for job in still if not job.has_fault("callback")),
-        *(_percent(job, books, clocks, calm=job.job_id in quiet) for job in good),
+        *(_percent(job, books, clocks, calm=_is_plain(job, books)) for job in well),
         _frames(books, calm),
     )
     found = defaultdict[tuple[str, str], dict[str, list[Wait]]](lambda: defaultdict(list))
@@ -169,10 +169,9 @@ def _pace(books: Books) -> Pace | None:
 
 
 def _is_good(job: JobFacts) -> bool:
-    """Whether the job succeeded in one run, whose tasks were all taken and kept."""
+    """Whether the job succeeded in one run."""
     [run, *more] = job.executions or [Execution(job.job_id)]
-    ended = (job.status, run.status) == ("succeeded", "COMPLETED")
-    return ended and not (more or run.discarded or run.untaken)
+    return (job.status, run.status) == ("succeeded", "COMPLETED") and not more
 
 
 def _during(run: Execution, moments: list[float]) -> bool:

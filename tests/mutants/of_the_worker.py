@@ -79,6 +79,7 @@ MUTANTS = (
         "        now = workflow.now() - timedelta(seconds=early)\n"
         "        record = self.state.change(now, note, **fields)\n        if",
         rule="states.record.transitions[].at",
+        jobs=(),
     ),
     Mutant(
         name="video-stage-skipped",

@@ -320,6 +320,14 @@ def test_id_of_an_image_is_expected_among_those_of_images(honest: Synthetic) -> 
     assert said.endswith("it is other")
 
 
+def discard(events: list[Row], *, cause: str, **more: Any) -> None:
+    """The server has discarded a workflow's task."""
+    kind = "WORKFLOW_TASK_FAILED"
+    failed = {"cause": f"{kind}_CAUSE_{cause}", "startedEventId": "3"} | more
+    event = {"eventTime": events[-1]["eventTime"], "eventType": f"EVENT_TYPE_{kind}"}
+    events.insert(-1, event | {"workflowTaskFailedEventAttributes": failed})
+
+
 @pytest.mark.parametrize(
     ("message", "accused"),
     [("[TMPRL1101] Potential deadlock detected", set()), ("KeyError", {"history.tasks[].cause"})],
@@ -327,14 +335,8 @@ def test_id_of_an_image_is_expected_among_those_of_images(honest: Synthetic) -> 
 def test_task_that_failed_is_blamed_on_its_code_unless_its_worker_was_frozen(
     run: Synthetic, message: str, accused: set[str]
 ) -> None:
-    def fail(events: list[Row]) -> None:
-        kind = "WORKFLOW_TASK_FAILED"
-        body = {"cause": f"{kind}_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE"}
-        failed = body | {"failure": {"message": message}, "startedEventId": "3"}
-        event = {"eventTime": events[-1]["eventTime"], "eventType": f"EVENT_TYPE_{kind}"}
-        events.insert(-1, event | {"workflowTaskFailedEventAttributes": failed})
-
-    run.history(NAME, fail)
+    cause = "WORKFLOW_WORKER_UNHANDLED_FAILURE"
+    run.history(NAME, partial(discard, cause=cause, failure={"message": message}))
     assert rules(run) == accused
 
 
@@ -408,7 +410,13 @@ def test_percent_in_temporal_differs_from_the_record(honest: Synthetic) -> None:
     assert convicted(honest, "history.progress") == {SECOND}
 
 
-def test_success_after_the_jobs_time_limit_is_convicted(honest: Synthetic) -> None:
+@pytest.mark.parametrize("discarded", [False, True])
+def test_success_after_the_jobs_time_limit_is_convicted(
+    honest: Synthetic, *, discarded: bool
+) -> None:
+    if discarded:
+        honest.history(LAST, partial(discard, cause="UNHANDLED_COMMAND"))
+
     def later(events: list[Row]) -> None:
         events[-1]["eventTime"] = moved(events[-1]["eventTime"], JOB_SECONDS + 10)
 
