@@ -61,7 +61,8 @@ class Outcome:
 
 async def outcomes(mutants: Iterable[Mutant], folder: Path) -> AsyncIterator[Outcome]:
     """Try each mutant, several at a time, and yield the outcomes as they come."""
-    waiting, done = list(mutants), asyncio.Queue[Outcome]()
+    # Slow scenes first, so that no lane waits for one at the end.
+    waiting, done = sorted(mutants, key=lambda each: each.scene.speed), asyncio.Queue[Outcome]()
     product = await asyncio.to_thread(copied, folder / "product")
 
     async def lane(number: int) -> None:
