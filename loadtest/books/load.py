@@ -14,7 +14,7 @@ from loadtest.times import instant
 _SEMAPHORE = "semaphore-"
 """The workflows that grant; a chaos run keeps theirs, too."""
 _WEIGHED = 1000
-"""Histories that are weighed, at most; of more, each n-th."""
+"""Histories that are weighed, at most; of more, each n-th; of a run with strikes, none."""
 
 
 def load(folder: RunFolder) -> Books:
@@ -197,7 +197,9 @@ def _histories(folder: RunFolder, jobs: dict[str, JobFacts], books: Books) -> No
         books.histories += 1
         job_id = path.stem.partition(".")[0]
         if (job := jobs.get(job_id)) is not None:
-            run = read_file(path, job_id, weigh=place % every == 0)
+            # A reset copies events.
+            weigh = place % every == 0 and not books.struck
+            run = read_file(path, job_id, weigh=weigh)
             if run.problem:
                 folder.torn[f"histories/{path.name}"] = 1
             job.executions.append(run)

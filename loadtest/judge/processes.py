@@ -239,8 +239,7 @@ def _commands(books: Books) -> Iterator[Finding]:
 
 def _sizes(books: Books) -> Iterator[Finding]:
     """Expect each history to be off the server's counts of its bytes by what most are off."""
-    # A reset copies events.
-    runs = [] if books.struck else [(job, run) for job, run in books.runs if run.off]
+    runs = [(job, run) for job, run in books.runs if run.off]
     alike = Counter(next(iter(run.off)) for _, run in runs if len(run.off) == 1)
     [(usual, count)] = alike.most_common(1) or [(0.0, 0)]
     for job, run in runs if 4 * count > 3 * len(runs) else ():

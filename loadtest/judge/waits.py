@@ -47,7 +47,7 @@ POINTS, AHEAD = 0.03, 0.02
 
 SIGNALLED = 1.0
 """Seconds after which the receiver refuses a callback whose signal the server has not confirmed."""
-GONE, EARLY = "gone", "early"
+GONE, EARLY = ALONE = ("gone", "early")
 """The waits that convict a job alone: no slow machine lengthens them."""
 STEP, FILE = (0.3, 12.0), (1.0, 30.0)
 """What the product does at once, and what moves files."""
@@ -121,12 +121,12 @@ def of_run(books: Books, clocks: Clocks) -> Iterator[Finding]:
         # One value of each job, so that no job counts twice.
         values = {name: median(each.seconds for each in own) for name, own in jobs.items()}
         usual, bound, share = median(values.values()), pace.bound(kind), "median"
-        if kind in (GONE, EARLY):
+        if kind in ALONE:
             usual, share = max(values.values()), "longest"
         elif usual <= bound and len(values) >= MANY and bound:
             usual = sorted(values.values())[-(len(values) // 3)]
             bound, share = 2 * bound, "upper third"
-        if usual <= bound or (len(values) < LEAST and kind not in (GONE, EARLY)):
+        if usual <= bound or (len(values) < LEAST and kind not in ALONE):
             continue
         longest = sorted(values, key=values.__getitem__, reverse=True)[:NAMED]
         for name in (name for name in longest if values[name] > bound):

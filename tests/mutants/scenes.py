@@ -38,6 +38,12 @@ def endless(service: str) -> Json:
     )
 
 
+def away(service: str, *, times: int) -> Json:
+    """The first job's first submits are refused."""
+    refused = {"match": {"nth": 1}, "often": {"first": times}, "with": {"status": 503}}
+    return fault("submit", "refuse", service=service, **refused)
+
+
 async def submitted_again(site: Site) -> None:
     """Each submission comes once more, with its key and body, as after a lost answer."""
     count = SCENES["submitted again"].jobs
@@ -368,33 +374,13 @@ SCENES: dict[str, Scene] = {
         settings={"VIDEO_POLL_SECONDS": "4"},
     ),
     "files corrupt": Scene(presets=("corrupt-results",)),
-    "away": Scene(
-        jobs=2,
-        stall=40,
-        faults=(
-            fault(
-                "submit",
-                "refuse",
-                service="image",
-                match={"nth": 1},
-                often={"first": 8},
-                **{"with": {"status": 503}},
-            ),
-        ),
-    ),
+    "away": Scene(jobs=2, stall=40, faults=(away("image", times=8),)),
     # The video takes five seconds, after five of refusals, and may take eight.
     "away, then slow": Scene(
         jobs=2,
         stall=40,
         faults=(
-            fault(
-                "submit",
-                "refuse",
-                service="video",
-                match={"nth": 1},
-                often={"first": 5},
-                **{"with": {"status": 503}},
-            ),
+            away("video", times=5),
             fault("start", "slow", service="video", match={"nth": 1}, **{"with": {"extra": 900}}),
         ),
         rate=APART,
